@@ -1,0 +1,27 @@
+"""Text encoders: prompts in, word or sentence features out; one interface for the default, CLIP and DistilBERT."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Words:
+    """Encoded prompts, padded to the longest.
+
+    `features` is (P, W, D) float32; `mask` is (P, W), true where a word stands. A pooled encoder has W = 1.
+    """
+
+    features: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+
+
+class TextEncoder(Protocol):
+    """What a model needs of a text encoder."""
+
+    def encode(self, prompts: Sequence[str]) -> Words:
+        """Encode prompts; raises `ModelError` when a prompt cannot be encoded."""
+        ...
