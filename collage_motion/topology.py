@@ -1,0 +1,200 @@
+"""Builders of graphs from plans: seconds become frames here and nowhere else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, get_args
+
+from collage_motion.card import Limits, ModelCard
+from collage_motion.counting import counting_numbers
+from collage_motion.errors import PlanError
+from collage_motion.graph import Graph, Region
+from collage_motion.plan import Plan, Segment, checked_overlap
+
+Variables = Literal["auto", "null", "prompt"]
+
+
+def build(
+    plan: Plan, model: ModelCard | Limits, overlap: float = 1.0, variables: Variables = "auto"
+) -> Graph:
+    """The cycle of a plan that loops, the chain of one that does not."""
+    return (cycle if plan.loop else chain)(plan, model, overlap, variables)
+
+
+def chain(
+    plan: Plan, model: ModelCard | Limits, overlap: float = 1.0, variables: Variables = "auto"
+) -> Graph:
+    """Windows in a row, each sharing an overlap with the next (DiffCollage section 4.1, linear chain).
+
+    Segment i owns the frames between the rounded sums of the seconds before and after it; where two
+    segments meet, the earlier window reaches ceil(overlap / 2) frames past the boundary and the later one
+    floor(overlap / 2) before it; the first and the last window end with the canvas. A segment longer than a
+    window becomes several windows of equal length (to a frame) with its prompt, which share `overlap`.
+
+    overlap: seconds, for segments that name none and within long segments; 0 sets clips side by side.
+    variables: what an overlap is told; "auto": the prompt where both windows have the same, else nothing
+    (null); "null": nothing; "prompt": the prompt, where the two differ the earlier one. Raises PlanError
+    with the segment and the cure.
+    """
+    return _Builder(plan, model, overlap, variables, cyclic=False).graph()
+
+
+def cycle(
+    plan: Plan, model: ModelCard | Limits, overlap: float = 1.0, variables: Variables = "auto"
+) -> Graph:
+    """As `chain`, and the last segment overlaps with the first: the canvas closes (DiffCollage section 4.1).
+
+    Frames are taken modulo the canvas, which is as long as the plan; every overlap is subtracted once, the
+    closing one too. A single segment becomes two windows at least. The closing overlap is that of the last
+    segment.
+    """
+    return _Builder(plan, model, overlap, variables, cyclic=True).graph()
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Frames `start` to `stop` on the unrolled canvas, and what is shared with the next window."""
+
+    start: int
+    stop: int
+    prompt: int
+    shared_after: int
+
+
+class _Builder:
+    def __init__(
+        self, plan: Plan, model: ModelCard | Limits, overlap: float, variables: str, cyclic: bool
+    ) -> None:
+        if variables not in get_args(Variables):
+            raise PlanError(f"variables {variables!r}; allowed are {', '.join(get_args(Variables))}")
+        self.segments = plan.segments
+        self.limits = model.limits if isinstance(model, ModelCard) else model
+        self.overlap = checked_overlap(overlap, "the motion")
+        self.variables, self.cyclic = variables, cyclic
+        self.inner = self.overlap_frames(self.overlap, "the overlap")
+        self.bounds = self.boundaries()
+
+    def graph(self) -> Graph:
+        prompts = {text: number for number, text in enumerate(dict.fromkeys(s.prompt for s in self.segments))}
+        windows = [window for i in range(len(self.segments)) for window in self.windows_of(i, prompts)]
+        canvas = self.bounds[-1]
+        frames = [tuple(frame % canvas for frame in range(w.start, w.stop)) for w in windows]
+        regions = [Region(f, w.prompt, 1) for f, w in zip(frames, windows, strict=True)]
+        return Graph(
+            n_frames=canvas,
+            regions=(*regions, *self.variable_nodes(windows, frames)),
+            prompts=tuple(prompts),
+            segments=tuple(zip(self.bounds, self.bounds[1:], strict=False)),
+            cyclic=self.cyclic,
+            fps=self.limits.fps,
+        )
+
+    def boundaries(self) -> list[int]:
+        """Frame at which each segment begins, and the length; sums of the decimals as written, so exact."""
+        bounds, total = [0], Fraction(0)
+        for number, segment in enumerate(self.segments):
+            total += Fraction(repr(segment.seconds))
+            bounds.append(round(total * self.limits.fps))
+            if bounds[-1] == bounds[-2]:
+                raise PlanError(self.too_short(number))
+        return bounds
+
+    def overlap_frames(self, seconds: float, what: str) -> int:
+        frames = round(Fraction(repr(seconds)) * self.limits.fps)
+        least = max(1, self.limits.min_variable_frames)
+        if seconds > 0 and frames < least:
+            raise PlanError(
+                f"{what} is {seconds:g} s; this model's overlaps hold at least "
+                f"{least / self.limits.fps:g} s; lengthen it, or make it 0 for clips side by side"
+            )
+        if 2 * frames > self.limits.max_frames:
+            raise PlanError(
+                f"{what} is {seconds:g} s; allowed is at most half of this model's longest window of "
+                f"{self.limits.max_frames / self.limits.fps:g} s; shorten it"
+            )
+        return frames
+
+    def overlap_after(self, number: int) -> int:
+        """Frames that segment `number` shares with the next one."""
+        segment = self.segments[number]
+        if not self.cyclic and number == len(self.segments) - 1:
+            return 0
+        if segment.overlap is None:
+            return self.inner
+        return self.overlap_frames(segment.overlap, f"{self.name(number)}: its overlap")
+
+    def windows_of(self, number: int, prompts: dict[str, int]) -> list[_Window]:
+        """The window of a segment, or the several into which it must be split."""
+        before = self.overlap_after(number - 1) if number or self.cyclic else 0
+        after = self.overlap_after(number)
+        self.check_room(number, before, after)
+        start, stop = self.bounds[number] - before // 2, self.bounds[number + 1] + (after + 1) // 2
+        stride = stop - start - self.inner  # what several windows cover in steps
+        closes_alone = self.cyclic and len(self.segments) == 1
+        parts = 1
+        if closes_alone or stop - start > self.limits.max_frames:
+            parts = max(2, -(-stride // (self.limits.max_frames - self.inner)))
+        cuts = [start + stride * part // parts for part in range(parts)]
+        stops = [cut + self.inner for cut in cuts[1:]] + [stop]
+        prompt = prompts[self.segments[number].prompt]
+        windows = [
+            _Window(a, b, prompt, after if b == stop else self.inner)
+            for a, b in zip(cuts, stops, strict=True)
+        ]
+        self.check_windows(number, windows, before)
+        return windows
+
+    def check_room(self, number: int, before: int, after: int) -> None:
+        """The overlaps on the two sides of a segment must not reach into one another."""
+        taken = (before + 1) // 2 + after // 2
+        if self.bounds[number + 1] - self.bounds[number] < taken:
+            raise PlanError(
+                f"{self.name(number)} lasts {self.segments[number].seconds:g} s; the overlaps with its "
+                f"neighbours take {taken / self.limits.fps:g} s of it; lengthen it, shorten the overlaps or "
+                "join it to its neighbour"
+            )
+
+    def check_windows(self, number: int, windows: Sequence[_Window], before: int) -> None:
+        """Each window within the model's limits, and its two overlaps apart from one another."""
+        fps, seconds = self.limits.fps, self.segments[number].seconds
+        for window in windows:
+            length, shared = window.stop - window.start, before + window.shared_after
+            if length < shared:
+                raise PlanError(
+                    f"{self.name(number)} lasts {seconds:g} s in {len(windows)} windows; one of them holds "
+                    f"{length / fps:g} s, its overlaps {shared / fps:g} s; lengthen it or shorten these"
+                )
+            if length < self.limits.min_frames:
+                raise PlanError(self.too_short(number, len(windows), length))
+            before = window.shared_after
+
+    def variable_nodes(self, windows: Sequence[_Window], frames: Sequence[tuple[int, ...]]) -> list[Region]:
+        """The overlaps, in the order of the windows that they follow."""
+        following = {}
+        for number, window in enumerate(windows):
+            if window.shared_after:
+                following[frames[number][-window.shared_after]] = number
+        nodes = []
+        for piece, count in counting_numbers(frames):
+            number = following[piece[0]]
+            earlier, later = windows[number].prompt, windows[(number + 1) % len(windows)].prompt
+            nodes.append((number, Region(piece, self.told(earlier, later), count)))
+        return [node for _, node in sorted(nodes, key=lambda pair: pair[0])]
+
+    def told(self, earlier: int, later: int) -> int | None:
+        if self.variables == "null" or (self.variables == "auto" and earlier != later):
+            return None
+        return earlier
+
+    def too_short(self, number: int, parts: int = 1, length: int = 0) -> str:
+        what = f"{self.name(number)} lasts {self.segments[number].seconds:g} s"
+        if parts == 1:
+            cure = "lengthen it or join it to its neighbour"
+        else:
+            what += f", {parts} windows of {length / self.limits.fps:g} s"
+            cure = "lengthen it, or shorten it to one window"
+        return f"{what}; this model's windows hold {self.limits.span}; {cure}"
+
+    def name(self, number: int) -> str:
+        segment: Segment = self.segments[number]
+        return f"{segment.place or f'segment {number + 1}'}: segment {segment.prompt[:40]!r}"
