@@ -1,0 +1,141 @@
+"""The pipeline: what a plan asks for comes out, and neither batches, budgets nor neighbours change it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_model import write_tiny_model
+
+from collage_motion.errors import CollageError, ModelError, PlanError
+from collage_motion.features import features_to_joints
+from collage_motion.kinematics import forward_kinematics
+from collage_motion.models import Model, load_model
+from collage_motion.noise import canvas_noise
+from collage_motion.pipeline import Settings, generate, generate_many, pick_device, sample
+from collage_motion.plan import Plan, Segment, plan_from_prompts
+from collage_motion.samplers.ddim import ddim
+from collage_motion.schedule import spaced_sigmas
+from collage_motion.topology import build
+
+PLAN = plan_from_prompts(["a person walks::3", "a person runs::2.5", "a person walks::2"])
+QUICK = {"steps": 4, "overlap": 0.5}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return load_model(write_tiny_model(tmp_path_factory.mktemp("models") / "tiny"))
+
+
+def test_motion_is_what_the_plan_says(model: Model) -> None:
+    motion = generate(PLAN, model, seed=3, **QUICK)
+    assert motion.n_frames == 150 and motion.fps == 20
+    assert motion.seams == (60, 110)
+    assert [prompt for _, _, prompt in motion.segments] == [segment.prompt for segment in PLAN.segments]
+    joints = forward_kinematics(motion.rotations, motion.offsets, motion.root)
+    np.testing.assert_allclose(motion.joints, joints, atol=1e-5)
+    np.testing.assert_allclose(motion.root, features_to_joints(motion.features)[:, 0], atol=1e-5)
+    assert motion.settings["seed"] == 3 and motion.settings["model"] == "tiny"
+
+
+def test_settings_make_it_again(model: Model) -> None:
+    first = generate(PLAN, model, seed=5, guidance=1.5, **QUICK)
+    record = dict(first.settings)
+    plan = Plan(tuple(Segment(**s) for s in record["plan"]["segments"]), record["plan"]["loop"])
+    keys = Settings.__dataclass_fields__
+    again = generate(plan, model, seed=record["seed"], **{k: record[k] for k in keys})
+    np.testing.assert_array_equal(first.features, again.features)
+
+
+def test_many_seeds_equal_one_by_one(model: Model) -> None:
+    many = generate_many(PLAN, [0, 7], model, **QUICK)
+    for seed, motion in zip((0, 7), many, strict=True):
+        np.testing.assert_allclose(motion.features, generate(PLAN, model, seed=seed, **QUICK).features, atol=1e-4)
+    assert not np.allclose(many[0].features, many[1].features)
+
+
+def test_memory_budget_changes_nothing(model: Model) -> None:
+    whole = generate(PLAN, model, **QUICK)
+    split = generate(PLAN, model, max_tokens=100, **QUICK)
+    np.testing.assert_allclose(whole.features, split.features, atol=1e-4)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.5])
+def test_one_segment_is_the_plain_model(model: Model, guidance: float) -> None:
+    plan = plan_from_prompts(["a person waves::4"])
+    windows = model.bind(["a person waves"])
+    lengths = torch.tensor([80])
+
+    def plain(x: torch.Tensor, sigma: float) -> torch.Tensor:
+        null = windows(x, sigma, torch.tensor([-1]), lengths)
+        return null + guidance * (windows(x, sigma, torch.tensor([0]), lengths) - null)
+
+    sigmas = spaced_sigmas(model.schedule, 4)
+    x = torch.from_numpy(canvas_noise([0], 80, 263)) * sigmas[0]
+    wanted = model.normaliser.denormalise(ddim(plain, x, sigmas).numpy())
+    graph = build(plan, model.card)
+    got = sample(graph, model, [0], Settings(steps=4, guidance=guidance))
+    np.testing.assert_allclose(got, wanted, atol=1e-5)
+
+
+def test_frames_far_from_a_changed_prompt_feel_little_of_it(model: Model) -> None:
+    # One denoising step: what a window says reaches no frame outside it.
+    other = plan_from_prompts(["a person walks::3", "a person runs::2.5", "a person jumps::2"])
+    a, b = (generate(plan, model, steps=1, overlap=0.5) for plan in (PLAN, other))
+    np.testing.assert_array_equal(a.features[:105], b.features[:105])
+    assert not np.allclose(a.features[115:], b.features[115:])
+
+
+def test_rolling_a_loop_rolls_the_motion(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts = ["a person walks::3", "a person runs::3", "a person waves::3"]
+    plain = sample(build(plan_from_prompts(prompts, loop=True), model.card), model, [0], Settings(steps=4))
+    import collage_motion.pipeline as pipeline
+
+    monkeypatch.setattr(pipeline, "canvas_noise", lambda *a: np.roll(canvas_noise(*a), -60, axis=1))
+    rolled_plan = plan_from_prompts(prompts[1:] + prompts[:1], loop=True)
+    rolled = sample(build(rolled_plan, model.card), model, [0], Settings(steps=4))
+    np.testing.assert_allclose(np.roll(plain, -60, axis=1), rolled, atol=1e-4)
+
+
+def test_wrong_settings_are_refused(model: Model) -> None:
+    with pytest.raises(CollageError, match="guidance: got -1"):
+        generate(PLAN, model, guidance=-1.0)
+    with pytest.raises(CollageError, match=r"steps: got 0; allowed: 1 to"):
+        generate(PLAN, model, steps=0)
+    with pytest.raises(CollageError, match="sampler: got 'magic'"):
+        generate(PLAN, model, steps=2, sampler="magic")
+    with pytest.raises(PlanError, match="lasts 0.3 s"):
+        generate(plan_from_prompts(["walk::3", "jump::0.3"]), model, **QUICK)
+    with pytest.raises(CollageError, match="device 'warp9'"):
+        pick_device("warp9")
+
+
+def broken(folder: Path, how: str) -> Path:
+    weights = folder / "model.safetensors"
+    if how == "truncated":
+        weights.write_bytes(weights.read_bytes()[:2000])
+    elif how == "missing":
+        weights.unlink()
+    elif how == "shape":
+        state = load_file(weights)
+        save_file({**state, "embed_text.weight": torch.zeros(3, 3)}, weights)
+    elif how == "key":
+        state = load_file(weights)
+        state["surplus"] = state.pop("embed_text.bias")
+        save_file(state, weights)
+    elif how == "nan":
+        state = load_file(weights)
+        save_file({**state, "embed_text.bias": state["embed_text.bias"] * float("nan")}, weights)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [("truncated", "cannot be read"), ("missing", "no weights beside the card"),
+     ("shape", r"embed_text.weight is \(3, 3\), not"), ("nan", "embed_text.bias has values that are not finite"),
+     ("key", "missing embed_text.bias; unexpected surplus")],
+)  # fmt: skip
+def test_broken_weights_are_named(tmp_path: Path, how: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        load_model(broken(write_tiny_model(tmp_path / "m"), how))
