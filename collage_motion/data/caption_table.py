@@ -1,0 +1,228 @@
+"""The words of the captions, as plain data for a person to read and edit; `captions` makes sentences of it.
+
+Here is what the body does; `caption_style_table` says how, and who. Marks inside a phrase: `{verb}` is put into
+the form that the sentence needs (walk, walks, walking) and `{their}` becomes his, her, their or the. Contents
+and styles are the labels of the two Bandai Namco data sets; a content that is the mirror image of another is
+not written out: its phrases are the other's, left and right swapped.
+"""
+
+from typing import Final
+
+ACTION_NAMES: Final[dict[str, str]] = {
+    "walk": "walk forward",
+    "walk-back": "walk backward",
+    "walk-left": "walk diagonally to the left",
+    "walk-right": "walk diagonally to the right",
+    "walk-turn-left": "walk and turn left",
+    "walk-turn-right": "walk and turn right",
+    "run": "run or jog",
+    "dash": "sprint",
+    "bow": "bow",
+    "bye": "wave goodbye with one hand",
+    "byebye": "wave goodbye with both hands",
+    "guide": "show someone the way",
+    "raise-up-left-hand": "raise the left hand",
+    "raise-up-right-hand": "raise the right hand",
+    "raise-up-both-hands": "raise both hands",
+    "wave-left-hand": "wave with the left hand",
+    "wave-right-hand": "wave with the right hand",
+    "wave-both-hands": "wave with both hands",
+    "respond": "answer with a raised hand",
+    "call": "call someone over",
+    "kick": "kick",
+    "punch": "punch",
+    "slash": "swing a sword",
+    "dance-short": "dance",
+    "dance-long": "dance",
+}
+"""Every content with the words a person would use for it."""
+
+RARE: Final = ("respond", "call", "kick", "punch", "slash", "dance-short", "dance-long")
+"""Contents with fewer than ten clips: learnt by heart at best."""
+
+MIRRORED: Final[dict[str, str]] = {
+    "walk-right": "walk-left",
+    "walk-turn-right": "walk-turn-left",
+    "raise-up-right-hand": "raise-up-left-hand",
+    "wave-right-hand": "wave-left-hand",
+}
+"""Contents whose phrases are those of another one, mirrored."""
+
+PHRASES: Final[dict[str, tuple[str, ...]]] = {
+    "walk": (
+        "{walk}", "{walk} forward", "{walk} straight ahead", "{walk} forward in a straight line",
+        "{walk} along", "{walk} ahead", "{stroll} forward", "{stroll} along", "{take} several steps forward",
+        "{step} forward several times", "{go} for a walk", "{march} forward", "{move} forward on foot",
+        "{make} {their} way forward", "{wander} straight ahead", "{pace} forward", "{amble} along",
+        "{advance} step by step", "{stride} forward", "{keep} walking", "{walk} across the room",
+        "{walk} on", "{walk} a few meters", "{saunter} along", "{travel} forward at walking pace",
+        "{take} a walk", "{tread} forward", "{put} one foot in front of the other",
+    ),
+    "walk-back": (
+        "{walk} backward", "{walk} backwards", "{walk} back", "{step} backward", "{step} back several times",
+        "{back} away", "{back} up", "{take} several steps backward", "{take} a few steps back",
+        "{move} backward", "{move} backwards on foot", "{walk} in reverse", "{go} backward",
+        "{retreat} step by step", "{walk} backward without turning around", "{back} off",
+        "{walk} backwards in a straight line", "{pace} backward", "{stroll} backwards",
+        "{travel} backward at walking pace",
+    ),
+    "walk-left": (
+        "{walk} to the left", "{walk} diagonally to the left", "{walk} forward and to the left",
+        "{walk} diagonally forward to the left", "{walk} left", "{drift} to the left while walking",
+        "{veer} to the left while walking forward", "{walk} at an angle to the left",
+        "{step} diagonally to the left", "{move} diagonally to the left on foot", "{stroll} diagonally left",
+        "{walk} half sideways to the left", "{walk} toward the left side", "{walk} leftward",
+        "{walk} on a slant to the left", "{go} diagonally left", "{head} off to the left at a walk",
+        "{take} several steps diagonally to the left", "{walk} forward, drifting to the left",
+        "{edge} to the left while walking",
+    ),
+    "walk-turn-left": (
+        "{walk} forward and {turn} left", "{walk} forward and then {turn} to the left",
+        "{walk}, {turn} left and {keep} walking", "{turn} left while walking",
+        "{take} a left turn while walking", "{walk} around a corner to the left",
+        "{walk} and {make} a left turn", "{walk} straight, then {turn} ninety degrees to the left",
+        "{walk} forward, {turn} left and {walk} on", "{stroll} ahead and {swing} around to the left",
+        "{turn} the corner to the left on foot", "{walk} and {change} direction to the left",
+        "{walk} through a left turn", "{walk} ahead and {make} a sharp turn to the left",
+        "{walk} a quarter turn counterclockwise", "{walk} and {rotate} to the left",
+        "{take} several steps forward and {turn} to the left", "{make} a left turn", "{turn} left",
+        "{walk} along and {take} the next turn left",
+    ),
+    "run": (
+        "{run}", "{run} forward", "{jog}", "{jog} forward", "{run} straight ahead", "{jog} along",
+        "{jog} straight ahead", "{run} in a straight line", "{go} for a run", "{go} jogging",
+        "{move} forward at a run", "{trot} forward", "{run} ahead", "{run} across the room", "{keep} running",
+        "{run} at a steady pace", "{run} along", "{jog} in a straight line", "{go} running",
+        "{run} a few meters", "{run} on", "{jog} ahead",
+    ),
+    "dash": (
+        "{sprint}", "{dash} forward", "{sprint} forward", "{run} very fast", "{run} at full speed",
+        "{run} as fast as possible", "{dash}", "{race} ahead", "{race} forward", "{bolt} forward",
+        "{rush} forward", "{sprint} in a straight line", "{charge} ahead", "{speed} forward at a run",
+        "{dash} straight ahead", "{sprint} straight ahead", "{run} a sprint", "{sprint} at top speed",
+        "{make} a dash forward", "{run} flat out",
+    ),
+    "bow": (
+        "{bow}", "{bow} down", "{take} a bow", "{make} a bow", "{give} a bow", "{bow} from the waist",
+        "{bend} at the waist in a bow", "{lean} the upper body forward in a bow",
+        "{lower} {their} head and {bow}", "{greet} someone with a bow", "{bow} in greeting",
+        "{bow} to someone", "{bend} over to bow and {straighten} up again", "{bow} toward the audience",
+        "{thank} someone with a bow", "{bend} forward from the waist", "{bow} and {stand} up straight again",
+        "{bow} with the hands in front of the body", "{bend} {their} upper body down and {come} back up",
+        "{bow} {their} head and torso",
+    ),
+    "bye": (
+        "{wave} goodbye with one hand", "{wave} goodbye with the right hand",
+        "{wave} goodbye with {their} right hand", "{say} goodbye with one hand",
+        "{lift} the right hand and {wave} goodbye", "{give} a goodbye wave with one hand",
+        "{wave} farewell with one hand", "{raise} one hand to say goodbye",
+        "{bid} farewell with a wave of the hand", "{wave} a hand in farewell", "{wave} goodbye",
+        "{say} bye with a wave of one hand", "{wave} bye with the right hand", "{wave} farewell",
+        "{say} goodbye with {their} right hand", "{see} someone off with one raised hand", "{say} goodbye",
+        "{raise} {their} right hand in farewell", "{part} from someone with a wave of one hand",
+        "{wave} one hand as a goodbye",
+    ),
+    "byebye": (
+        "{wave} goodbye with both hands", "{wave} bye-bye with both hands", "{say} bye-bye with both arms",
+        "{wave} both hands to say goodbye", "{raise} both arms and {wave} farewell",
+        "{bid} farewell with both hands", "{wave} farewell with both arms", "{wave} bye-bye",
+        "{see} someone off by waving both arms", "{give} a two-handed goodbye wave", "{say} bye-bye",
+        "{say} goodbye with a two-handed wave", "{wave} goodbye with both arms",
+        "{say} goodbye with both hands", "{lift} both hands and {wave} goodbye",
+        "{wave} both arms in farewell", "{wave} both hands as a goodbye",
+        "{say} farewell with both arms in the air", "{wave} bye with both hands",
+        "{wave} a big goodbye with both arms",
+    ),
+    "guide": (
+        "{guide} someone", "{show} someone the way", "{point} the way with {their} right arm",
+        "{show} the way with one arm", "{usher} someone along with the right arm", "{usher} someone in",
+        "{direct} someone with a sweep of the arm", "{extend} the right arm to show the way",
+        "{hold} out the right hand to guide someone", "{give} directions with an outstretched arm",
+        "{invite} someone to come this way", "{guide} a guest with the right hand",
+        "{gesture} with the right arm to guide a visitor", "{lead} the way with an arm gesture",
+        "{indicate} the direction with {their} right hand", "{point} out the direction to someone",
+        "{motion} with one arm for someone to go ahead", "{direct} a visitor with the right hand",
+        "{present} the way with an open hand", "{reach} out an arm to guide someone",
+    ),
+    "raise-up-left-hand": (
+        "{raise} the left hand", "{raise} {their} left hand", "{lift} {their} left arm",
+        "{lift} the left arm", "{put} {their} left hand up", "{put} up the left hand",
+        "{hold} up {their} left hand", "{reach} up with the left hand", "{raise} {their} left arm",
+        "{raise} the left arm and {lower} it again", "{lift} the left hand up into the air",
+        "{lift} the left hand above the shoulder", "{raise} the left arm above the head",
+        "{stretch} the left arm upward", "{bring} the left hand up", "{throw} the left hand up",
+        "{stick} {their} left hand up", "{hold} the left arm up in the air", "{lift} {their} left hand",
+        "{raise} the left hand up high and {bring} it down", "{put} the left arm in the air",
+        "{stretch} {their} left hand toward the ceiling",
+    ),
+    "raise-up-both-hands": (
+        "{raise} both hands", "{raise} {their} hands", "{lift} both arms", "{lift} {their} arms",
+        "{put} both hands up", "{put} {their} hands up in the air", "{hold} up both hands",
+        "{reach} up with both hands", "{raise} {their} arms", "{raise} both arms and {lower} them again",
+        "{lift} both hands up into the air", "{lift} both hands above the shoulders",
+        "{raise} both arms above the head", "{stretch} both arms upward", "{bring} both hands up",
+        "{throw} both hands up", "{stick} both hands up", "{hold} both arms up in the air",
+        "{lift} both hands", "{raise} both hands up high and {bring} them down", "{raise} both arms",
+        "{stretch} both hands toward the ceiling",
+    ),
+    "wave-left-hand": (
+        "{wave} with the left hand", "{wave} {their} left hand", "{wave} the left hand in the air",
+        "{lift} {their} left arm and {wave}", "{raise} the left hand and {wave} it from side to side",
+        "{shake} the left hand in the air", "{greet} someone with the left hand raised",
+        "{say} hello with {their} left hand", "{swing} the left hand back and forth overhead",
+        "{signal} with a waving left hand", "{wave} {their} left arm", "{wave} the left arm overhead",
+        "{wave} hello with the left hand", "{wave} at someone with the left hand", "{wave} the left hand",
+        "{hold} up the left hand and {wave}", "{move} the raised left hand from side to side",
+        "{raise} {their} left arm and {wave} hello", "{wave} to a friend with {their} left hand",
+        "{keep} waving the left hand", "{swing} the raised left arm from side to side",
+    ),
+    "wave-both-hands": (
+        "{wave} with both hands", "{wave} {their} hands", "{wave} both hands in the air",
+        "{lift} both arms and {wave}", "{raise} both hands and {wave} them from side to side",
+        "{shake} both hands in the air", "{greet} someone with both hands raised",
+        "{say} hello with both hands", "{swing} both hands back and forth overhead",
+        "{signal} with two waving hands", "{wave} both arms", "{wave} both arms overhead",
+        "{wave} hello with both hands", "{wave} at someone with both hands", "{wave} both hands",
+        "{hold} up both hands and {wave}", "{move} both raised hands from side to side",
+        "{raise} {their} arms and {wave} hello", "{wave} to a friend with both arms",
+        "{keep} waving both hands", "{swing} both raised arms from side to side",
+    ),
+    "respond": (
+        "{respond} with a raised left hand", "{answer} by lifting the left hand high", "{answer} a call",
+        "{reply} with {their} left hand up", "{respond} to someone", "{answer} with {their} hand in the air",
+        "{put} up {their} left hand to answer", "{raise} the left hand to respond", "{respond} to a call",
+        "{answer} someone from a distance with a raised arm", "{reply} to a call with one arm up",
+        "{shoot} up the left hand as an answer",
+    ),
+    "call": (
+        "{call} out to someone", "{call} someone over", "{shout} with the hands around the mouth",
+        "{cup} {their} hands around {their} mouth and {shout}", "{call} to someone far away",
+        "{beckon} someone over", "{yell} to somebody", "{hail} someone at a distance",
+        "{lean} forward and {call} out", "{shout} and {beckon}", "{call} out loudly", "{shout} for somebody",
+    ),
+    "kick": (
+        "{kick}", "{kick} high", "{throw} a spinning kick", "{perform} martial arts kicks",
+        "{kick} the air from a fighting stance", "{do} roundhouse kicks", "{spin} around and {kick}",
+        "{deliver} a series of kicks", "{practice} high kicks", "{kick} an opponent", "{fight} with kicks",
+        "{land} a spinning kick",
+    ),
+    "punch": (
+        "{punch}", "{throw} punches", "{box}", "{strike} with {their} fists", "{throw} a punch",
+        "{punch} the air from a fighting stance", "{jab} with the fists", "{practice} boxing",
+        "{hit} an opponent with the fists", "{fight} with {their} fists", "{punch} forward",
+        "{practice} punching", "{throw} a few punches in a fighting stance",
+    ),
+    "slash": (
+        "{slash} with a sword", "{swing} a sword", "{cut} downward with a sword",
+        "{raise} a sword overhead and {strike} down", "{practice} sword strokes", "{wield} a blade",
+        "{slice} through the air with a sword", "{attack} with a sword", "{perform} sword cuts",
+        "{slash} an opponent with a katana", "{fight} with a sword", "{swing} a sword with both hands",
+    ),
+    "dance-short": (
+        "{dance}", "{perform} a dance", "{dance} to music", "{dance} a routine", "{move} to the beat",
+        "{show} off dance moves", "{dance} freestyle", "{do} a dance with spins",
+        "{twirl} and {dance}", "{step} to the rhythm and {spin}", "{dance} around",
+        "{perform} a dance routine",
+    ),
+}  # fmt: skip
+"""What the body does, for each content that is no mirror image of another."""
