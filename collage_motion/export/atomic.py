@@ -28,7 +28,7 @@ def check_target(path: str | Path, overwrite: bool = False) -> Path:
     except OSError as error:
         raise OutputError(f"{target}: cannot be used as an output ({_reason(error)})") from error
     if there and not overwrite:
-        raise OutputError(f"{target}: exists already; choose another name or allow overwriting")
+        raise OutputError(f"{target}: exists already; add --overwrite or choose another name")
     if target.exists() and not target.is_file():
         raise OutputError(f"{target}: is not a regular file; write elsewhere")
     if not os.access(folder, os.W_OK | os.X_OK):

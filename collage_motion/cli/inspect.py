@@ -1,0 +1,74 @@
+"""`collage-motion inspect`: the plan and its factor graph as text; needs neither torch nor the weights."""
+
+from pathlib import Path
+from shlex import join
+from shutil import get_terminal_size
+from typing import Annotated
+
+import typer
+
+from collage_motion.card import load_card
+from collage_motion.cli import PROGRAM
+from collage_motion.cli.messages import warn_of_far_prompts
+from collage_motion.cli.options import (
+    DEFAULT_OVERLAP,
+    Loop,
+    Model,
+    Overlap,
+    Overwrite,
+    Prompts,
+    Variables,
+    read_request,
+)
+from collage_motion.diagram import draw
+from collage_motion.plan import Plan, write_plan
+from collage_motion.topology import build
+
+Save = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the plan as a YAML file to edit and to give to `generate`."),
+]
+
+
+def inspect(
+    prompts: Prompts,
+    loop: Loop = None,
+    overlap: Overlap = DEFAULT_OVERLAP,
+    variables: Variables = "auto",
+    model: Model = "default",
+    save: Save = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw the plan and its factor graph as text; makes no motion."""
+    plan = read_request(prompts, loop)
+    card = load_card(model)
+    graph = build(plan, card, overlap, variables)
+    warn_of_far_prompts(plan, card)
+    if save is not None:
+        write_plan(plan, save, overwrite)
+    typer.echo(plan_table(plan))
+    typer.echo("")
+    typer.echo(draw(graph, max(60, min(get_terminal_size((110, 24)).columns, 160))))
+    typer.echo(f"model {card.name}: windows of {card.limits.span} at {card.fps} frames a second")
+    if save is not None:
+        options: list[str] = []
+        for name, value, usual in (
+            ("--overlap", f"{overlap:g}", f"{DEFAULT_OVERLAP:g}"),
+            ("--variables", variables, "auto"),
+            ("--model", model, "default"),
+        ):
+            options += [name, value] if value != usual else []
+        again = join([PROGRAM, "generate", str(save), *options])
+        typer.echo(f"wrote {save}; to make it: {again}")
+
+
+def plan_table(plan: Plan) -> str:
+    """The segments with their times in seconds, one a line."""
+    lines = [f"plan: {plan.seconds:g} s, {'a loop' if plan.loop else 'no loop'}"]
+    start = 0.0
+    for number, segment in enumerate(plan.segments, 1):
+        end = start + segment.seconds
+        own = "" if segment.overlap is None else f"  (overlap {segment.overlap:g} s)"
+        lines.append(f"{number:>3}  {start:6.1f} to {end:6.1f} s  {segment.prompt}{own}")
+        start = end
+    return "\n".join(lines)

@@ -1,0 +1,83 @@
+"""The README is true: its plan, its commands and its Python run, and its links lead somewhere."""
+
+import json
+import re
+import shlex
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from tiny_model import write_tiny_model
+
+from collage_motion.card import find_models, load_card
+from collage_motion.cli import main
+from collage_motion.data.captions import ACTIONS
+from collage_motion.plan import read_plan
+from collage_motion.topology import build
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+
+
+def commands():
+    return [
+        line for block in blocks("sh") for line in block.splitlines() if line.startswith("collage-motion ")
+    ]
+
+
+@pytest.fixture
+def reader(tmp_path, monkeypatch):
+    """A newcomer in an empty folder with the plan of the README, and a model called default."""
+    if "default" not in find_models():  # then a small random one stands in
+        folder = write_tiny_model(tmp_path / "home" / "models" / "default")
+        card = json.loads((folder / "card.json").read_text())
+        (folder / "card.json").write_text(json.dumps(card | {"actions": ACTIONS}))
+        monkeypatch.setenv("COLLAGE_MOTION_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (plan,) = blocks("yaml")
+    (folder / "plan.yaml").write_text(plan, encoding="utf-8")
+    return folder
+
+
+def test_the_plan_is_one(reader):
+    plan = read_plan("plan.yaml")
+    assert plan.loop and len(plan.segments) == 4
+    assert build(plan, load_card()).cyclic
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", commands())
+def test_the_commands_run(reader, line, capfd):
+    arguments = shlex.split(line)[1:]
+    outputs = {name for flag, name in pairwise(arguments) if flag == "-o"}
+    quick = ["--steps", "2"] if arguments[0] == "generate" else []  # all else as it is written
+    assert main([*arguments, *quick]) == 0
+    assert "warning" not in capfd.readouterr().err  # every prompt is one that the model knows
+    assert {path.name for path in reader.iterdir()} - {"plan.yaml"} == outputs
+
+
+@pytest.mark.slow
+def test_the_python_runs(reader, capsys):
+    (program,) = blocks("python")
+    exec(compile(program, "README.md", "exec"), {})
+    assert capsys.readouterr().out == "(140, 22, 3)\n"
+    assert (reader / "motion.bvh").is_file()
+
+
+def test_links_and_folders_exist():
+    shown = re.sub(r"<!--.*?-->", "", TEXT, flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)#]+)\)", shown):
+        assert link.startswith("https://") or (ROOT / link).exists(), link
+    for name in re.findall(r"`((?:scripts|collage_motion|eval|tests|third_party)/[\w/.]*)", TEXT):
+        assert (ROOT / name).exists(), name
+
+
+def test_it_has_commands_to_try():
+    assert len(commands()) >= 5
+    assert sum(line.startswith("collage-motion generate") for line in commands()) >= 3
