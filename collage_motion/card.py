@@ -36,7 +36,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What `card.json` says; mean and std are of the 263 features, actions are what it was trained on."""
+    """What `card.json` says; mean and std are of the 263 features, actions are what it was trained on.
+
+    padding: frames that the network always sees, whatever a window holds; 0: it sees windows as they are.
+    """
 
     name: str
     fps: int
@@ -53,6 +56,7 @@ class ModelCard:
     training: dict[str, Any]
     folder: Path
     min_variable_frames: int = DEFAULT_MIN_VARIABLE_FRAMES
+    padding: int = 0
 
     @property
     def limits(self) -> Limits:
@@ -119,7 +123,13 @@ def read_card(folder: Path) -> ModelCard:
             *_COUNT,
             path,
         ),
+        padding=0 if fields.get("padding") in (None, 0) else _field(fields, "padding", *_COUNT, path),
     )
+    if 0 < card.padding < card.max_frames:
+        raise ModelError(
+            f"{path}: 'padding' is {card.padding}; allowed is at least 'max_frames', {card.max_frames}; "
+            "correct the card"
+        )
     if card.min_frames > card.max_frames:
         raise ModelError(
             f"{path}: 'min_frames' is {card.min_frames}; allowed is at most 'max_frames', {card.max_frames}; "

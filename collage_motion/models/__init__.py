@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collage_motion.denoiser import WindowDenoiser
     from collage_motion.features import Normaliser
     from collage_motion.models.mdm import MDM
+    from collage_motion.models.prompts import PromptTable
     from collage_motion.schedule import DiscreteSchedule
     from collage_motion.text import TextEncoder
 
@@ -33,41 +34,63 @@ class Model:
     normaliser: "Normaliser"
     device: "torch.device"
 
-    def bind(self, prompts: Sequence[str]) -> "WindowDenoiser":
-        """A denoiser of windows whose rows name these prompts by index; raises `PlanError` for a bad prompt."""
+    def bind(self, prompts: "Sequence[str] | PromptTable") -> "WindowDenoiser":
+        """A denoiser of windows whose rows name these prompts by index; raises `PlanError` for a bad prompt.
+
+        prompts: texts, or a table that `encode` made, perhaps with rows between prompts (`PromptTable.between`).
+        """
+        from collage_motion.models.adapter import MdmDenoiser
+        from collage_motion.models.prompts import PromptTable
+
+        table = prompts if isinstance(prompts, PromptTable) else self.encode(prompts)
+        return MdmDenoiser(self.network, self.schedule, table.features, table.mask, self.card.mask_frames)
+
+    def encode(self, prompts: Sequence[str]) -> "PromptTable":
+        """The prompts as this model's network reads them; raises `PlanError` for a bad prompt."""
         import torch
 
-        from collage_motion.models.adapter import MdmDenoiser
+        from collage_motion.models.prompts import PromptTable
 
         words = self.encoder.encode(list(prompts))
+        text = torch.from_numpy(words.features).to(self.device)
+        if words.pooled:
+            return PromptTable(text[:, 0], None)
         mask = torch.from_numpy(words.mask).to(self.device)
-        with torch.inference_mode():
-            if len(prompts):
-                text = self.network.encode_words(torch.from_numpy(words.features).to(self.device), mask)
-            else:
-                text = torch.zeros(0, 1, self.network.config.text_dim, device=self.device)
-        return MdmDenoiser(self.network, self.schedule, text, mask, self.card.mask_frames)
+        if not len(prompts):
+            return PromptTable(torch.zeros(0, 1, self.network.config.text_dim, device=self.device), mask)
+        with torch.no_grad():
+            return PromptTable(self.network.encode_words(text, mask), mask)
 
 
-def load_model(name_or_folder: str | Path = "default", device: "str | torch.device" = "cpu") -> Model:
-    """Load a model by its name or from its folder; raises `ModelError` when card and weights do not fit."""
+def load_model(
+    name_or_folder: str | Path = "default",
+    device: "str | torch.device" = "cpu",
+    text_path: str | Path | None = None,
+) -> Model:
+    """Load a model by its name or from its folder; raises `ModelError` when card and weights do not fit.
+
+    text_path: the files of its text encoder, if that is not part of the package; by default those that the card
+    names, or what `text.sources` finds.
+    """
     import torch
 
     from collage_motion.features import Normaliser
     from collage_motion.models.mdm import MDM
     from collage_motion.schedule import DiscreteSchedule
-    from collage_motion.text.wordpiece import WordPieceEncoder
 
     card = load_card(str(name_or_folder))
-    encoder = WordPieceEncoder()
-    if card.text.get("encoder") != "wordpiece":
+    config = network_config(card)
+    encoder = text_encoder(card, text_path)
+    width = getattr(encoder, "dimensions", None)
+    if width not in (None, config.word_dim or config.text_dim):
         raise ModelError(
-            f"{card.folder}: text encoder {card.text.get('encoder')!r} is unknown; known: wordpiece"
+            f"{card.folder}: its text encoder makes features of {width} numbers; the network was trained on "
+            f"{config.word_dim or config.text_dim}; give the files of the right {card.text.get('encoder')} model"
         )
     with torch.device("meta"):
-        network = MDM(network_config(card))
+        network = MDM(config)
     weights = read_weights(card.folder / WEIGHTS_FILE, network)
-    network = MDM(network_config(card)).eval().requires_grad_(False)
+    network = MDM(config).eval().requires_grad_(False)
     network.load_state_dict(weights)
     place = torch.device(device)
     return Model(
@@ -77,6 +100,32 @@ def load_model(name_or_folder: str | Path = "default", device: "str | torch.devi
         DiscreteSchedule.from_config(card.schedule),
         Normaliser(np.asarray(card.mean, np.float32), np.asarray(card.std, np.float32)),
         place,
+    )
+
+
+def text_encoder(card: ModelCard, path: str | Path | None = None) -> "TextEncoder":
+    """The text encoder that a card names, from `path` or where the card or the usual places have its files.
+
+    Raises ModelError for an unknown one or files that are not there, saying which to get from where.
+    """
+    name = card.text.get("encoder")
+    place = path or card.text.get("path")
+    if place is not None and not isinstance(place, str | Path):
+        raise ModelError(f"{card.folder}: field 'text.path' of the card is {place!r}; it must be a path")
+    if name == "wordpiece":
+        from collage_motion.text.wordpiece import WordPieceEncoder
+
+        return WordPieceEncoder()
+    if name == "clip":
+        from collage_motion.text.clip import ClipEncoder
+
+        return ClipEncoder(place)
+    if name == "distilbert":
+        from collage_motion.text.distilbert import DistilBertEncoder
+
+        return DistilBertEncoder(place)
+    raise ModelError(
+        f"{card.folder}: text encoder {name!r} is unknown; known: wordpiece, clip, distilbert; correct the card"
     )
 
 

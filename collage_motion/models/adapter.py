@@ -11,7 +11,8 @@ class MdmDenoiser:
     """A `WindowDenoiser` over an MDM network (DiffCollage eq. 1 on one side, spec a.1 and b.1 on the other).
 
     `text` (P, W, E) or (P, E) and `text_mask` (P, W) are the encoded prompts that rows name by index; row -1 is
-    the null prompt, a zero text feature. A network trained without a frame mask ignores `lengths`.
+    the null prompt, a zero text feature. A network trained without a frame mask ignores `lengths`. Gradients
+    flow to x when it asks for them (the weights of a loaded model do not); callers switch them off as a whole.
     """
 
     def __init__(
@@ -33,7 +34,6 @@ class MdmDenoiser:
             null[:, 0] = True  # all null words are alike, so one of them is enough
             self.text_mask = torch.cat((text_mask, null))
 
-    @torch.inference_mode()
     def __call__(self, x: Tensor, sigma: float, prompts: Tensor, lengths: Tensor) -> Tensor:
         """Predict x0 (B, T, 263) of windows x = x0 + sigma * noise (B, T, 263), prompts (B,), lengths (B,)."""
         timesteps = torch.full((len(x),), self.schedule.timestep(sigma), device=x.device)

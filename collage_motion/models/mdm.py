@@ -155,7 +155,13 @@ class MDM(nn.Module):
     def token_sequence(self, frames: Tensor, first: Tensor) -> Tensor:
         """Put one token (B, D) before the frames (B, T, D) and add positions from row 0."""
         tokens = torch.cat((first[:, None].to(frames.dtype), frames), dim=1)
-        return self.dropout(tokens + self.pe[: tokens.shape[1]])
+        return self.dropout(tokens + self.positions(tokens.shape[1]))
+
+    def positions(self, length: int) -> Tensor:
+        """Rows (length, D) of the positional table, which grows when a window is longer than all before."""
+        if length > len(self.pe):
+            self.pe = positional_table(2 * length, self.config.latent_dim).to(self.pe)
+        return self.pe[:length]
 
     def _encode(self, frames: Tensor, condition: Tensor, keys: Tensor | None) -> Tensor:
         tokens = self.token_sequence(frames, condition)
@@ -174,7 +180,7 @@ class MDM(nn.Module):
         memory = condition if condition.ndim == 3 else condition[:, None]
         memory_keys = text_mask if condition.ndim == 3 else None
         if not self.config.emb_trans_dec:
-            tokens = self.dropout(frames + self.pe[: frames.shape[1]])
+            tokens = self.dropout(frames + self.positions(frames.shape[1]))
             return self.seqTransDecoder(tokens, keys, memory, memory_keys)
         carries_text = self.config.emb_token_text and condition.ndim == 2
         first = condition if carries_text else self.time_vector(timesteps)

@@ -12,11 +12,17 @@ from numpy.typing import NDArray
 class Words:
     """Encoded prompts, padded to the longest.
 
-    `features` is (P, W, D) float32; `mask` is (P, W), true where a word stands. A pooled encoder has W = 1.
+    `features` is (P, W, D) float32; `mask` is (P, W), true where a word stands. `pooled`: the one feature of a
+    prompt stands for all of it, W is 1, and there is nothing to attend to.
     """
 
     features: NDArray[np.float32]
     mask: NDArray[np.bool_]
+    pooled: bool = False
+
+
+class PromptWarning(UserWarning):
+    """A prompt of which a text encoder reads a part only."""
 
 
 class TextEncoder(Protocol):

@@ -26,7 +26,9 @@ def network(vectors: Vectors, prefix: str, **changes: object) -> MDM:
     state = {k.removeprefix(prefix): v for k, v in vectors.items() if k.startswith(prefix)}
     pe = state.pop("sequence_pos_encoder.pe", None)
     state.pop("embed_timestep.sequence_pos_encoder.pe", None)
-    sizes = {name: int(vectors[f"config/{name}"]) for name in ("latent_dim", "ff_size", "num_layers", "num_heads")}
+    sizes = {
+        name: int(vectors[f"config/{name}"]) for name in ("latent_dim", "ff_size", "num_layers", "num_heads")
+    }
     text_dim = state["embed_text.weight"].shape[1]
     config = MdmConfig(**sizes, text_dim=text_dim, **changes)  # type: ignore[arg-type]
     result = MDM(config).eval().requires_grad_(False)
@@ -83,7 +85,11 @@ def test_encoder_insides(encoder: Vectors) -> None:
         frames = model.input_process.poseEmbedding(x[:, :, 0].transpose(1, 2))
         tokens = model.token_sequence(frames, model.condition(steps, text))
         close(tokens.transpose(0, 1), encoder[f"{case}/after_pos_encoding"], 1e-5)
-        close(model.seqTransEncoder.layers[0](tokens, None).transpose(0, 1), encoder[f"{case}/after_layer0"], 1e-5)
+        close(
+            model.seqTransEncoder.layers[0](tokens, None).transpose(0, 1),
+            encoder[f"{case}/after_layer0"],
+            1e-5,
+        )
 
 
 @pytest.mark.parametrize(
@@ -93,7 +99,9 @@ def test_encoder_insides(encoder: Vectors) -> None:
 )  # fmt: skip
 def test_guided_loops(encoder: Vectors, name: str, steps: int, spacing: str | int, eta: float | None) -> None:
     schedule = DiscreteSchedule.cosine(steps)
-    windows = MdmDenoiser(network(encoder, "sd/"), schedule, encoder["loop/text_embed"], None, mask_frames=False)
+    windows = MdmDenoiser(
+        network(encoder, "sd/"), schedule, encoder["loop/text_embed"], None, mask_frames=False
+    )
     rows = guided(windows, float(encoder["loop/scale"]))
     start = encoder["loop/x_T"][:, :, 0].transpose(1, 2)
     lengths = torch.full((len(start),), start.shape[1])
@@ -106,10 +114,7 @@ def test_guided_loops(encoder: Vectors, name: str, steps: int, spacing: str | in
 
     sigmas = schedule.sigmas(spacing)
     x = start / vp_scale(sigmas[0])
-    if eta is None:
-        result = ancestral(denoise, x, sigmas, noise)
-    else:
-        result = ddim(denoise, x, sigmas, noise, eta=eta)
+    result = ancestral(denoise, x, sigmas, noise) if eta is None else ddim(denoise, x, sigmas, noise, eta=eta)
     close(result.transpose(1, 2)[:, :, None], encoder[f"loop/{name}"], 1e-4)
 
 
@@ -136,7 +141,11 @@ def test_decoder_with_words(decoder: Vectors) -> None:
 @pytest.mark.parametrize("variant", ["dec_clip", "dec_clip_emb"])
 def test_decoder_with_one_token(decoder: Vectors, variant: str) -> None:
     model = network(
-        decoder, f"{variant}/sd/", arch="trans_dec", emb_trans_dec=variant.endswith("emb"), emb_token_text=False
+        decoder,
+        f"{variant}/sd/",
+        arch="trans_dec",
+        emb_trans_dec=variant.endswith("emb"),
+        emb_token_text=False,
     )
     x, steps, text = decoder["x"], decoder["timesteps"], decoder["clip/text_embed"]
     close(model(x, steps, text), decoder[f"{variant}/out_cond"], 1e-5)
