@@ -1,6 +1,6 @@
 """A graph and a denoiser of windows make a denoiser of the canvas: gather, one call, weighted scatter."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,64 +12,122 @@ from torch.nn.functional import pad
 from collage_motion.denoiser import Denoiser, WindowDenoiser
 from collage_motion.errors import GraphError
 from collage_motion.graph import Graph
+from collage_motion.padding import Padding
 
 
-def compose(graph: Graph, denoiser: WindowDenoiser) -> Denoiser:
+def compose(graph: Graph, denoiser: WindowDenoiser, padding: Padding | None = None) -> Denoiser:
     """The posterior mean of the whole canvas by the Bethe sum of its regions (DiffCollage eq. 6, 7 and 10).
 
     Each region's prediction is counted with its counting number and written to its frames and channels; as
     these sum to one at every frame and channel, it is the same whether x0, noise or scores are summed. Works
     on (S, F, C): S samples of F canvas frames. The window denoiser is called exactly once, with S * regions
     rows, samples outermost. Differs from DiffCollage's released code, which averages the seam of a circle:
-    here every overlap is subtracted once. Raises GraphError for a canvas of another shape.
+    here every overlap is subtracted once. With `padding` the window denoiser is shown windows of that many
+    frames, all of them to be read; what it predicts behind a window counts nowhere. Raises GraphError for a
+    canvas of another shape.
     """
     every = np.arange(len(graph.regions))
-    return _wired(
-        graph, denoiser, every, np.broadcast_to(graph.index.counts[:, None], graph.index.frames.shape)
-    )
+    weights = np.broadcast_to(graph.index.counts[:, None], graph.index.frames.shape)
+    return _wired(graph, denoiser, every, weights, padding)
 
 
-def average(graph: Graph, denoiser: WindowDenoiser) -> Denoiser:
+def average(graph: Graph, denoiser: WindowDenoiser, padding: Padding | None = None) -> Denoiser:
     """The mean, frame by frame, of the predictions of all windows there (the paper's averaging baseline).
 
     Windows are the regions that no other region strictly contains; all of them must write all channels. Call
     and shapes as in `compose`. Raises GraphError for a window with channels of its own.
     """
+    return weighted(graph, denoiser, mean_weights(graph), padding)
+
+
+def weighted(
+    graph: Graph, denoiser: WindowDenoiser, weights: NDArray[Any], padding: Padding | None = None
+) -> Denoiser:
+    """As `compose` with other weights (R, T) for the frames of the regions; at each frame they sum to one.
+
+    T is the length of the longest region. Regions with no weight at all are not evaluated. Raises GraphError
+    for weights of another shape or sum, and for a region with channels of its own.
+    """
+    table = graph.index
+    if np.shape(weights) != table.frames.shape:
+        raise GraphError(f"weights: got shape {np.shape(weights)}; this graph needs {table.frames.shape}")
+    weights = np.where(table.valid, weights, 0.0)
+    rows = np.flatnonzero(np.any(weights != 0.0, axis=1))
+    _check_channels(graph, rows)
+    sums = np.bincount(table.frames.ravel(), weights.ravel(), minlength=graph.n_frames)
+    if not np.allclose(sums, 1.0, rtol=0.0, atol=1e-9):
+        at = int(np.abs(sums - 1.0).argmax())
+        raise GraphError(f"weights: at frame {at} they sum to {sums[at]:g}, which must be 1")
+    return _wired(graph, denoiser, rows, weights[rows], padding)
+
+
+def outer_regions(graph: Graph) -> NDArray[np.int64]:
+    """Numbers of the regions that no other region strictly contains: the windows.
+
+    Raises GraphError for one that writes some channels only, for then their predictions cannot be averaged.
+    """
     sets = [frozenset(region.frames) for region in graph.regions]
-    windows = [row for row, own in enumerate(sets) if not any(own < other for other in sets)]
-    for row in windows:
+    touching: list[list[int]] = [[] for _ in range(graph.n_frames)]
+    for number, own in enumerate(sets):
+        for frame in own:
+            touching[frame].append(number)
+    rows = np.array(
+        [row for row, own in enumerate(sets) if not any(own < sets[k] for k in touching[min(own)])]
+    )
+    _check_channels(graph, rows)
+    return rows
+
+
+def mean_weights(graph: Graph) -> NDArray[np.float64]:
+    """Weights (R, T) for `weighted` that average the windows; those of other regions are zero."""
+    table, rows = graph.index, outer_regions(graph)
+    cover = np.bincount(table.frames[rows][table.valid[rows]], minlength=graph.n_frames)
+    weights = np.zeros(table.frames.shape)
+    weights[rows] = 1.0 / cover[table.frames[rows]]
+    return weights
+
+
+def _check_channels(graph: Graph, rows: NDArray[np.int64]) -> None:
+    for row in rows:
         if graph.regions[row].channels is not None:
             raise GraphError(
                 f"region {row} writes some channels only; averaging needs windows that write all"
             )
-    rows = np.array(windows)
-    cover = np.bincount(graph.index.frames[rows][graph.index.valid[rows]], minlength=graph.n_frames)
-    return _wired(graph, denoiser, rows, 1.0 / cover[graph.index.frames[rows]])
 
 
-def _wired(graph: Graph, denoiser: WindowDenoiser, rows: NDArray[Any], weights: NDArray[Any]) -> Denoiser:
-    wiring = _Wiring.of(graph, rows, weights)
+def _wired(
+    graph: Graph,
+    denoiser: WindowDenoiser,
+    rows: NDArray[Any],
+    weights: NDArray[Any],
+    padding: Padding | None,
+) -> Denoiser:
+    wiring = _Wiring.of(graph, rows, weights, padding)
 
     def denoise(x: Tensor, sigma: float) -> Tensor:
         nonlocal wiring
-        _check(graph, x)
+        _check(graph, x, padding)
+        if padding is not None and (wiring.noise is None or wiring.noise.shape[2] != x.shape[2]):
+            wiring = replace(wiring, noise=torch.from_numpy(padding.noise(graph.n_frames, x.shape[2]))).to(x)
         if wiring.index.device != x.device or wiring.weights.dtype != x.dtype:
             wiring = wiring.to(x)  # in the first step; all later ones find it in place
         samples = x.shape[0]
-        windows = wiring.gather(x)
+        windows = wiring.gather(x, sigma)
         predicted = denoiser(windows, sigma, wiring.prompts.repeat(samples), wiring.lengths.repeat(samples))
         return wiring.scatter(predicted.reshape(samples, len(rows), *predicted.shape[1:]))
 
     return denoise
 
 
-def _check(graph: Graph, x: Tensor) -> None:
+def _check(graph: Graph, x: Tensor, padding: Padding | None) -> None:
     if x.ndim != 3 or x.shape[1] != graph.n_frames:
         raise GraphError(
             f"canvas: got shape {tuple(x.shape)}; allowed: (samples, {graph.n_frames}, channels)"
         )
     if graph.n_channels is not None and x.shape[2] != graph.n_channels:
         raise GraphError(f"canvas: got {x.shape[2]} channels; this graph was made for {graph.n_channels}")
+    if padding is not None and x.shape[0] != len(padding.seeds):
+        raise GraphError(f"canvas: got {x.shape[0]} samples; the padding has {len(padding.seeds)} seeds")
 
 
 @dataclass(frozen=True)
@@ -77,7 +135,8 @@ class _Wiring:
     """Some regions of a graph as tensors: R regions padded to T frames on a canvas of F frames.
 
     index: (R, T) canvas frame of each place, F (one behind the last) at padding. weights: (R, T, 1 or C).
-    prompts, lengths: (R,).
+    prompts, lengths: (R,). source: (R, T) what to read instead of `index`: from F on rows of `noise`, which is
+    (S, rows, C) of unit variance; both None without a `Padding`.
     """
 
     n_frames: int
@@ -85,12 +144,25 @@ class _Wiring:
     weights: Tensor
     prompts: Tensor
     lengths: Tensor
+    source: Tensor | None = None
+    noise: Tensor | None = None
 
     @classmethod
-    def of(cls, graph: Graph, rows: NDArray[Any], weights: NDArray[Any]) -> "_Wiring":
+    def of(
+        cls, graph: Graph, rows: NDArray[Any], weights: NDArray[Any], padding: Padding | None
+    ) -> "_Wiring":
         """Wiring of the regions `rows` (R,) with weights (R, T), none on channels a region does not write."""
         table, longest = graph.index, int(graph.index.lengths[rows].max())
         index = np.where(table.valid, table.frames, graph.n_frames)[rows, :longest]
+        lengths, source = table.lengths[rows], None
+        if padding is not None:
+            frames = table.frames[rows, :longest]
+            source = torch.tensor(padding.index(frames, lengths, graph.n_frames, graph.cyclic))
+            lengths = np.full_like(lengths, padding.frames)
+            behind = ((0, 0), (0, padding.frames - longest))
+            index = np.pad(index, behind, constant_values=graph.n_frames)
+            weights = np.pad(np.asarray(weights)[:, :longest], behind)
+            longest = padding.frames
         weights = np.asarray(weights, np.float64)[:, :longest, None]
         if any(region.channels is not None for region in graph.regions):
             writes = np.zeros((len(rows), 1, graph.n_channels or 0))
@@ -103,7 +175,8 @@ class _Wiring:
             torch.tensor(index),
             torch.tensor(weights),
             torch.tensor(table.prompts[rows]),
-            torch.tensor(table.lengths[rows]),
+            torch.tensor(lengths),
+            source,
         )
 
     def to(self, x: Tensor) -> "_Wiring":
@@ -114,10 +187,14 @@ class _Wiring:
             self.weights.to(x),
             self.prompts.to(x.device),
             self.lengths.to(x.device),
+            None if self.source is None else self.source.to(x.device),
+            None if self.noise is None else self.noise.to(x),
         )
 
-    def gather(self, x: Tensor) -> Tensor:
+    def gather(self, x: Tensor, sigma: float) -> Tensor:
         """Windows (S * R, T, C) of a canvas (S, F, C); padding reads a frame of zeros behind the canvas."""
+        if self.source is not None and self.noise is not None:
+            return torch.cat((x, sigma * self.noise), dim=1)[:, self.source].flatten(0, 1)
         return pad(x, (0, 0, 0, 1))[:, self.index].flatten(0, 1)
 
     def scatter(self, predicted: Tensor) -> Tensor:

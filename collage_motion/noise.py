@@ -35,7 +35,7 @@ def frame_noise(
 
 
 def canvas_noise(
-    seeds: Sequence[int], n_frames: int, n_features: int, stream: int = 0
+    seeds: Sequence[int], n_frames: int, n_features: int, stream: int = 0, start: int = 0
 ) -> NDArray[np.float32]:
     """Noise (S, n_frames, n_features), one seed a sample: a sample is the same alone and in any batch."""
-    return np.stack([frame_noise(seed, n_frames, n_features, stream) for seed in seeds])
+    return np.stack([frame_noise(seed, n_frames, n_features, stream, start) for seed in seeds])

@@ -1,7 +1,7 @@
 """From a plan to motions: the one module that sees every layer."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,50 +10,28 @@ import torch
 from numpy.typing import NDArray
 
 from collage_motion import __version__
-from collage_motion.compose import compose
-from collage_motion.denoiser import budgeted, guided
+from collage_motion.conditioning import remaining
+from collage_motion.denoiser import Denoiser, WindowDenoiser, budgeted, guided
 from collage_motion.errors import CollageError, PlanError
 from collage_motion.features import features_to_joints
 from collage_motion.graph import Graph
 from collage_motion.kinematics import forward_kinematics, solve_rotations
+from collage_motion.methods import get_method
+from collage_motion.methods.job import Job
+from collage_motion.methods.seam_factors import with_seam_factors
+from collage_motion.methods.tally import Tally
 from collage_motion.models import Model, load_model
+from collage_motion.models.prompts import PromptTable
 from collage_motion.motion import Motion
 from collage_motion.noise import canvas_noise
+from collage_motion.padding import Padding
 from collage_motion.plan import Plan
 from collage_motion.samplers import get_sampler
 from collage_motion.samplers.steps import Progress
 from collage_motion.schedule import spaced_sigmas
+from collage_motion.settings import Settings as Settings
 from collage_motion.skeleton import N_FEATURES
-from collage_motion.topology import Variables, build
-
-DEFAULT_STEPS = 50
-DEFAULT_GUIDANCE = 2.5
-DEFAULT_OVERLAP = 1.0
-MAX_TOKENS = 200_000
-"""Frames of all rows in one network call: about 2 GB of activations for the default model."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a plan is sampled; the defaults are those of the command line.
-
-    steps: denoising steps. guidance: classifier-free guidance scale inside segments. overlap: seconds that
-    neighbouring windows share. variables: what an overlap is told (see `topology.chain`). sigma_end: the last
-    noise level above zero. max_tokens: memory budget, frames of all rows in one network call.
-    """
-
-    steps: int = DEFAULT_STEPS
-    guidance: float = DEFAULT_GUIDANCE
-    overlap: float = DEFAULT_OVERLAP
-    variables: Variables = "auto"
-    sampler: str = "ddim"
-    spacing: str = "uniform"
-    sigma_end: float | None = None
-    max_tokens: int = MAX_TOKENS
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.guidance <= 100:
-            raise CollageError(f"guidance: got {self.guidance:g}; allowed: 0 to 100, usually 1.5 to 4")
+from collage_motion.topology import build
 
 
 def pick_device(name: str | None) -> torch.device:
@@ -75,13 +53,19 @@ def generate(
     seed: int = 0,
     device: str | None = None,
     progress: Progress | None = None,
+    condition: Callable[[Denoiser], Denoiser] | None = None,
     **settings: Any,
 ) -> Motion:
     """Make one motion of a plan; the keyword arguments are the fields of `Settings`.
 
+    condition: a wrapper around the denoiser of the canvas that holds it to something (see `conditioning`), in
+    normalised features: `lambda denoise: replacement(denoise, known(model.normaliser.normalise(features), mask))`.
     Raises `PlanError`, `ModelError` or another `CollageError` for what cannot be made.
     """
-    return generate_many(plan, [seed], model, device=device, progress=progress, **settings)[0]
+    motions = generate_many(
+        plan, [seed], model, device=device, progress=progress, condition=condition, **settings
+    )
+    return motions[0]
 
 
 def generate_many(
@@ -91,14 +75,16 @@ def generate_many(
     *,
     device: str | None = None,
     progress: Progress | None = None,
+    condition: Callable[[Denoiser], Denoiser] | None = None,
     **settings: Any,
 ) -> list[Motion]:
     """Make one motion per seed, all in the same batches; each equals what `generate` makes of its seed."""
     chosen = Settings(**settings)
     if not isinstance(model, Model):
         model = load_model(model, pick_device(device))
+    chosen = chosen.fitting(model)
     graph = build(plan, model.card, chosen.overlap, chosen.variables)
-    features = sample(graph, model, seeds, chosen, progress)
+    features = sample(graph, model, seeds, chosen, progress, condition=condition)
     record = {
         "version": __version__,
         "model": model.card.name,
@@ -112,24 +98,57 @@ def generate_many(
 
 
 def sample(
-    graph: Graph, model: Model, seeds: Sequence[int], settings: Settings, progress: Progress | None = None
+    graph: Graph,
+    model: Model,
+    seeds: Sequence[int],
+    settings: Settings,
+    progress: Progress | None = None,
+    *,
+    texts: PromptTable | None = None,
+    condition: Callable[[Denoiser], Denoiser] | None = None,
+    begin: NDArray[np.float32] | None = None,
+    strength: float = 1.0,
+    tally: Tally | None = None,
 ) -> NDArray[np.float32]:
     """Sample the canvas of a graph once per seed: de-normalised features (S, F, 263).
 
     Noise belongs to canvas frames, so the memory budget and the number of samples change nothing beyond
-    rounding.
+    rounding. texts: what the graph's prompts are, if not the words in it. condition: a wrapper around the
+    denoiser of the canvas (see `conditioning`), in the network's own space. begin: features (F, 263) of a motion
+    to begin with instead of noise alone, `strength` of the steps from the end. tally: counts the network's calls.
     """
-    windows = budgeted(model.bind(graph.prompts), settings.max_tokens)
-    denoise = compose(graph, guided(windows, settings.guidance))
+    if settings.seam_factors:
+        graph = with_seam_factors(graph, model.card.limits)
     sigmas = spaced_sigmas(model.schedule, settings.steps, settings.spacing, settings.sigma_end)
+    frames = model.card.padding
+    tally = tally or Tally()
 
-    def noise(stream: int) -> torch.Tensor:
-        values = canvas_noise(seeds, graph.n_frames, N_FEATURES, stream)
+    def bind(prompts: Sequence[str]) -> WindowDenoiser:
+        own = texts is not None and tuple(prompts) == graph.prompts
+        network = tally.network(model.bind(texts if texts is not None and own else prompts))
+        return tally.round(guided(budgeted(network, settings.max_tokens), settings.guidance))
+
+    def noise(stream: int, start: int = 0, count: int | None = None) -> torch.Tensor:
+        count = graph.n_frames - start if count is None else count
+        values = canvas_noise(seeds, count, N_FEATURES, stream, start)
         return torch.from_numpy(values).to(model.device)
 
-    sampler = get_sampler(settings.sampler)
-    with torch.inference_mode():
-        x = sampler(denoise, noise(0) * sigmas[0], sigmas, lambda k: noise(k + 1), progress)
+    job = Job(
+        graph,
+        bind,
+        get_sampler(settings.sampler),
+        sigmas if begin is None else remaining(sigmas, strength),
+        noise,
+        model.card.limits,
+        Padding(frames, tuple(seeds), settings.padding) if frames else None,
+        settings.blend,
+        settings.reconstruction_weight,
+        None if begin is None else torch.from_numpy(model.normaliser.normalise(begin)).to(model.device),
+        condition,
+        progress,
+    )
+    with torch.no_grad():  # not inference_mode: reconstruction asks for gradients within
+        x = get_method(settings.method)(job)
     if not x.isfinite().all():
         raise CollageError(
             f"sampling: {int((~x.isfinite()).sum())} numbers are not finite; lower --guidance or use another seed"
@@ -141,12 +160,23 @@ def finish(
     features: NDArray[np.float32], plan: Plan, graph: Graph, fps: int, settings: dict[str, Any]
 ) -> Motion:
     """Turn sampled features (F, 263) into a `Motion` with constant bone lengths."""
-    rotations, offsets = solve_rotations(raw := features_to_joints(features))
     prompts: list[str] = []
     for segment, (first, end) in zip(plan.segments, graph.segments, strict=True):
         prompts += [segment.prompt] * (end - first)
     if len(prompts) != graph.n_frames:
         raise PlanError(f"plan: its segments cover {len(prompts)} of {graph.n_frames} frames")
+    return to_motion(features, prompts, graph.seams, fps, settings)
+
+
+def to_motion(
+    features: NDArray[np.float32],
+    prompts: Sequence[str],
+    seams: Sequence[int],
+    fps: int,
+    settings: dict[str, Any],
+) -> Motion:
+    """The `Motion` of features (F, 263) and one prompt a frame: joints, rotations, constant bone lengths."""
+    rotations, offsets = solve_rotations(raw := features_to_joints(features))
     return Motion(
         features=features,
         joints=forward_kinematics(rotations, offsets, raw[:, 0]),
@@ -154,6 +184,6 @@ def finish(
         offsets=offsets,
         fps=fps,
         prompts=tuple(prompts),
-        seams=graph.seams,
+        seams=tuple(seams),
         settings=settings,
     )

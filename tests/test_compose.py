@@ -1,11 +1,11 @@
 """Laws of composition: one formula for every graph."""
 
 import re
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import torch
+from gaussian_fields import gaussian_windows, posterior_mean
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_graphs import chain_windows, cycle_windows, graph_of
@@ -184,25 +184,6 @@ def test_gradients_reach_the_canvas() -> None:
 
 
 # --- how good the approximation is: Gaussians, where the truth is known ---
-
-
-def posterior_mean(covariance: Tensor, x: Tensor, sigma: float) -> Tensor:
-    """E[x0 | x] under N(0, covariance); x (..., F, C), channels independent."""
-    noisy = covariance + sigma**2 * torch.eye(len(covariance), dtype=covariance.dtype)
-    return covariance @ torch.linalg.solve(noisy, x)
-
-
-def gaussian_windows(regions: Sequence[Region], covariance: Tensor):
-    """The exact denoiser of each region of one sample: a window's marginal is a block of the covariance."""
-
-    def denoise(x: Tensor, sigma: float, prompts: Tensor, lengths: Tensor) -> Tensor:
-        out = torch.zeros_like(x)
-        for row, region in enumerate(regions):
-            block = covariance[list(region.frames)][:, list(region.frames)]
-            out[row, : len(region.frames)] = posterior_mean(block, x[row, : len(region.frames)], sigma)
-        return out
-
-    return denoise
 
 
 def relative_score_error(graph: Graph, covariance: Tensor, sigma: float) -> float:

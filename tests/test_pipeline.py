@@ -51,7 +51,9 @@ def test_settings_make_it_again(model: Model) -> None:
 def test_many_seeds_equal_one_by_one(model: Model) -> None:
     many = generate_many(PLAN, [0, 7], model, **QUICK)
     for seed, motion in zip((0, 7), many, strict=True):
-        np.testing.assert_allclose(motion.features, generate(PLAN, model, seed=seed, **QUICK).features, atol=1e-4)
+        np.testing.assert_allclose(
+            motion.features, generate(PLAN, model, seed=seed, **QUICK).features, atol=1e-4
+        )
     assert not np.allclose(many[0].features, many[1].features)
 
 
@@ -99,13 +101,13 @@ def test_rolling_a_loop_rolls_the_motion(model: Model, monkeypatch: pytest.Monke
 
 
 def test_wrong_settings_are_refused(model: Model) -> None:
-    with pytest.raises(CollageError, match="guidance: got -1"):
+    with pytest.raises(CollageError, match=r"guidance: got -1"):
         generate(PLAN, model, guidance=-1.0)
     with pytest.raises(CollageError, match=r"steps: got 0; allowed: 1 to"):
         generate(PLAN, model, steps=0)
-    with pytest.raises(CollageError, match="sampler: got 'magic'"):
+    with pytest.raises(CollageError, match=r"sampler: got 'magic'"):
         generate(PLAN, model, steps=2, sampler="magic")
-    with pytest.raises(PlanError, match="lasts 0.3 s"):
+    with pytest.raises(PlanError, match=r"lasts 0.3 s"):
         generate(plan_from_prompts(["walk::3", "jump::0.3"]), model, **QUICK)
     with pytest.raises(CollageError, match="device 'warp9'"):
         pick_device("warp9")

@@ -174,7 +174,7 @@ def test_churn_above_the_last_level_is_told_to_the_denoiser() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: get_sampler("heun"), "sampler: got 'heun'; allowed: euler, ddim, ancestral, edm"),
+        (lambda x: get_sampler("heun"), f"sampler: got 'heun'; allowed: {', '.join(SAMPLERS)}"),
         (lambda x: ddim(wavy, x, [2.0, 1.0, 0.0], eta=0.5), "ddim sampler: got no source of noise"),
         (lambda x: ancestral(wavy, x, [2.0, 1.0, 0.0]), "ancestral sampler: got no source of noise"),
         (

@@ -34,7 +34,12 @@ def batch(seed: int) -> Batch:
     time = np.arange(16)
     wave = np.sin(0.3 * pace[:, None, None] * time[:, None] + np.arange(N_FEATURES) / 40)
     words = np.tile(pace[:, None, None], (1, 3, 4))
-    arrays = (wave.astype(np.float32), np.array([16, 12, 16, 9]), words.astype(np.float32), np.ones((4, 3), bool))
+    arrays = (
+        wave.astype(np.float32),
+        np.array([16, 12, 16, 9]),
+        words.astype(np.float32),
+        np.ones((4, 3), bool),
+    )
     return Batch(*(torch.from_numpy(a) for a in arrays))
 
 
@@ -98,7 +103,9 @@ def test_learning_rate_warms_up_and_anneals() -> None:
 
 
 def test_displacements_are_those_of_recovered_joints() -> None:
-    features = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (2, 12, N_FEATURES)).astype(np.float32))
+    features = torch.from_numpy(
+        np.random.default_rng(0).normal(0, 0.1, (2, 12, N_FEATURES)).astype(np.float32)
+    )
     joints = features_to_joints(features)
     got = joint_displacements(features)
     wanted = joints[:, 1:] - joints[:, :-1]
@@ -121,7 +128,9 @@ def test_padding_does_not_enter_the_loss() -> None:
 @pytest.mark.golden
 def test_x0_loss_is_the_reference_loss(golden: Path) -> None:
     vectors = np.load(golden / "diffusion_schedule.npz")
-    x, x0 = (torch.from_numpy(vectors[f"step/{name}"][:, :, 0]).transpose(1, 2) for name in ("x_t", "x0_pred"))
+    x, x0 = (
+        torch.from_numpy(vectors[f"step/{name}"][:, :, 0]).transpose(1, 2) for name in ("x_t", "x0_pred")
+    )
     loss = MotionLoss(torch.zeros(N_FEATURES), torch.ones(N_FEATURES), displacement=0.0)
     got, _ = loss(x0, x, torch.from_numpy(vectors["loss/lengths"]))
     torch.testing.assert_close(got, torch.from_numpy(vectors["loss/masked_l2"]), rtol=1e-5, atol=0)

@@ -9,7 +9,6 @@ import typer
 from collage_motion.card import load_card
 from collage_motion.cli.messages import Progressing, warn_of_far_prompts
 from collage_motion.cli.options import (
-    DEFAULT_OVERLAP,
     Loop,
     Model,
     Overlap,
@@ -23,6 +22,7 @@ from collage_motion.cli.options import (
 from collage_motion.cli.text_files import prompt_warnings_as_lines
 from collage_motion.errors import OutputError
 from collage_motion.samplers import SAMPLERS
+from collage_motion.settings import Settings
 from collage_motion.topology import build
 
 if TYPE_CHECKING:
@@ -99,11 +99,11 @@ def generate(
     output: Outputs = None,
     loop: Loop = None,
     seed: Seed = 0,
-    steps: Steps = 50,
-    guidance: Guidance = 2.5,
-    overlap: Overlap = DEFAULT_OVERLAP,
-    variables: Variables = "auto",
-    sampler: Sampler = "ddim",
+    steps: Steps = Settings.steps,
+    guidance: Guidance = Settings.guidance,
+    overlap: Overlap = Settings.overlap,
+    variables: Variables = Settings.variables,
+    sampler: Sampler = Settings.sampler,
     padding: Padding = "zeros",
     model: Model = "default",
     device: Device = None,

@@ -11,7 +11,6 @@ from collage_motion.card import load_card
 from collage_motion.cli import PROGRAM
 from collage_motion.cli.messages import warn_of_far_prompts
 from collage_motion.cli.options import (
-    DEFAULT_OVERLAP,
     Loop,
     Model,
     Overlap,
@@ -22,6 +21,7 @@ from collage_motion.cli.options import (
 )
 from collage_motion.diagram import draw
 from collage_motion.plan import Plan, write_plan
+from collage_motion.settings import Settings
 from collage_motion.topology import build
 
 Save = Annotated[
@@ -33,8 +33,8 @@ Save = Annotated[
 def inspect(
     prompts: Prompts,
     loop: Loop = None,
-    overlap: Overlap = DEFAULT_OVERLAP,
-    variables: Variables = "auto",
+    overlap: Overlap = Settings.overlap,
+    variables: Variables = Settings.variables,
     model: Model = "default",
     save: Save = None,
     overwrite: Overwrite = False,
@@ -53,7 +53,7 @@ def inspect(
     if save is not None:
         options: list[str] = []
         for name, value, usual in (
-            ("--overlap", f"{overlap:g}", f"{DEFAULT_OVERLAP:g}"),
+            ("--overlap", f"{overlap:g}", f"{Settings.overlap:g}"),
             ("--variables", variables, "auto"),
             ("--model", model, "default"),
         ):

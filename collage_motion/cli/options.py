@@ -79,8 +79,6 @@ Model = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 
-DEFAULT_OVERLAP = 1.0
-
 
 def read_request(prompts: list[str], loop: bool | None) -> Plan:
     """The plan that the arguments name: prompts, or one plan file; `loop` overrules the file.

@@ -8,7 +8,7 @@ from collage_motion.errors import CollageError
 if TYPE_CHECKING:
     from collage_motion.samplers.steps import Sampler
 
-SAMPLERS = ("euler", "ddim", "ancestral", "edm")
+SAMPLERS = ("euler", "ddim", "deis", "dpmpp", "gddim", "edm", "ancestral")
 
 
 def get_sampler(name: str) -> "Sampler":

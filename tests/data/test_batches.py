@@ -16,7 +16,9 @@ MEAN, STD = np.full(N_FEATURES, 2.0, np.float32), np.full(N_FEATURES, 4.0, np.fl
 def recordings() -> list[Recording]:
     """Clips whose feature 0 tells the clip, feature 1 the frame."""
     result = []
-    for k, (content, frames) in enumerate([("walk", 60), ("walk", 120), ("walk", 250), ("walk", 40), ("bow", 80)]):
+    for k, (content, frames) in enumerate(
+        [("walk", 60), ("walk", 120), ("walk", 250), ("walk", 40), ("bow", 80)]
+    ):
         rows = np.zeros((frames, N_FEATURES), np.float32)
         rows[:, 0], rows[:, 1] = k, np.arange(frames)
         result.append(Recording(rows, content, "normal", ""))

@@ -1,8 +1,9 @@
-"""Builders of graphs from plans: seconds become frames here and nowhere else."""
+"""Windows in a row: the chain and the cycle of a plan."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate, pairwise
 from typing import Literal, get_args
 
 from collage_motion.card import Limits, ModelCard
@@ -36,7 +37,7 @@ def chain(
     (null); "null": nothing; "prompt": the prompt, where the two differ the earlier one. Raises PlanError
     with the segment and the cure.
     """
-    return _Builder(plan, model, overlap, variables, cyclic=False).graph()
+    return Line(plan, model, overlap, variables).graph()
 
 
 def cycle(
@@ -48,11 +49,24 @@ def cycle(
     closing one too. A single segment becomes two windows at least. The closing overlap is that of the last
     segment.
     """
-    return _Builder(plan, model, overlap, variables, cyclic=True).graph()
+    return Line(plan, model, overlap, variables, cyclic=True).graph()
+
+
+def segment_bounds(segments: Sequence[Segment], fps: int) -> list[int]:
+    """Frame at which each segment begins, and the length; sums of the decimals as written, so exact."""
+    totals = accumulate((Fraction(repr(segment.seconds)) for segment in segments), initial=Fraction(0))
+    return [round(total * fps) for total in totals]
+
+
+def told(prompts: Sequence[int | None], variables: str) -> int | None:
+    """What an overlap of windows with these prompts is told; None is the null prompt."""
+    if variables == "null" or (variables == "auto" and len(set(prompts)) > 1):
+        return None
+    return prompts[0]
 
 
 @dataclass(frozen=True)
-class _Window:
+class Window:
     """Frames `start` to `stop` on the unrolled canvas, and what is shared with the next window."""
 
     start: int
@@ -61,16 +75,29 @@ class _Window:
     shared_after: int
 
 
-class _Builder:
+class Line:
+    """The windows of a plan's segments, on a canvas as long as the plan.
+
+    forks: boundaries whose overlap lies wholly before them, as all that follows there shares it. open_end: the
+    last segment shares an overlap with what follows, although the plan ends.
+    """
+
     def __init__(
-        self, plan: Plan, model: ModelCard | Limits, overlap: float, variables: str, cyclic: bool
+        self,
+        plan: Plan,
+        model: ModelCard | Limits,
+        overlap: float,
+        variables: str,
+        cyclic: bool = False,
+        forks: Collection[int] = (),
+        open_end: bool = False,
     ) -> None:
         if variables not in get_args(Variables):
             raise PlanError(f"variables {variables!r}; allowed are {', '.join(get_args(Variables))}")
         self.segments = plan.segments
         self.limits = model.limits if isinstance(model, ModelCard) else model
         self.overlap = checked_overlap(overlap, "the motion")
-        self.variables, self.cyclic = variables, cyclic
+        self.variables, self.cyclic, self.forks, self.open_end = variables, cyclic, forks, open_end
         self.inner = self.overlap_frames(self.overlap, "the overlap")
         self.bounds = self.boundaries()
 
@@ -90,12 +117,10 @@ class _Builder:
         )
 
     def boundaries(self) -> list[int]:
-        """Frame at which each segment begins, and the length; sums of the decimals as written, so exact."""
-        bounds, total = [0], Fraction(0)
-        for number, segment in enumerate(self.segments):
-            total += Fraction(repr(segment.seconds))
-            bounds.append(round(total * self.limits.fps))
-            if bounds[-1] == bounds[-2]:
+        """Frame at which each segment begins, and the length."""
+        bounds = segment_bounds(self.segments, self.limits.fps)
+        for number, (first, stop) in enumerate(pairwise(bounds)):
+            if first == stop:
                 raise PlanError(self.too_short(number))
         return bounds
 
@@ -117,18 +142,23 @@ class _Builder:
     def overlap_after(self, number: int) -> int:
         """Frames that segment `number` shares with the next one."""
         segment = self.segments[number]
-        if not self.cyclic and number == len(self.segments) - 1:
+        if number == len(self.segments) - 1 and not (self.cyclic or self.open_end):
             return 0
         if segment.overlap is None:
             return self.inner
         return self.overlap_frames(segment.overlap, f"{self.name(number)}: its overlap")
 
-    def windows_of(self, number: int, prompts: dict[str, int]) -> list[_Window]:
+    def past(self, boundary: int, overlap: int) -> int:
+        """How many frames of the overlap at a boundary lie behind it."""
+        return 0 if boundary in self.forks else (overlap + 1) // 2
+
+    def windows_of(self, number: int, prompts: dict[str, int]) -> list[Window]:
         """The window of a segment, or the several into which it must be split."""
         before = self.overlap_after(number - 1) if number or self.cyclic else 0
         after = self.overlap_after(number)
         self.check_room(number, before, after)
-        start, stop = self.bounds[number] - before // 2, self.bounds[number + 1] + (after + 1) // 2
+        start = self.bounds[number] + self.past(number, before) - before
+        stop = self.bounds[number + 1] + self.past(number + 1, after)
         stride = stop - start - self.inner  # what several windows cover in steps
         closes_alone = self.cyclic and len(self.segments) == 1
         parts = 1
@@ -138,15 +168,14 @@ class _Builder:
         stops = [cut + self.inner for cut in cuts[1:]] + [stop]
         prompt = prompts[self.segments[number].prompt]
         windows = [
-            _Window(a, b, prompt, after if b == stop else self.inner)
-            for a, b in zip(cuts, stops, strict=True)
+            Window(a, b, prompt, after if b == stop else self.inner) for a, b in zip(cuts, stops, strict=True)
         ]
         self.check_windows(number, windows, before)
         return windows
 
     def check_room(self, number: int, before: int, after: int) -> None:
         """The overlaps on the two sides of a segment must not reach into one another."""
-        taken = (before + 1) // 2 + after // 2
+        taken = self.past(number, before) + after - self.past(number + 1, after)
         if self.bounds[number + 1] - self.bounds[number] < taken:
             raise PlanError(
                 f"{self.name(number)} lasts {self.segments[number].seconds:g} s; the overlaps with its "
@@ -154,7 +183,7 @@ class _Builder:
                 "join it to its neighbour"
             )
 
-    def check_windows(self, number: int, windows: Sequence[_Window], before: int) -> None:
+    def check_windows(self, number: int, windows: Sequence[Window], before: int) -> None:
         """Each window within the model's limits, and its two overlaps apart from one another."""
         fps, seconds = self.limits.fps, self.segments[number].seconds
         for window in windows:
@@ -168,7 +197,7 @@ class _Builder:
                 raise PlanError(self.too_short(number, len(windows), length))
             before = window.shared_after
 
-    def variable_nodes(self, windows: Sequence[_Window], frames: Sequence[tuple[int, ...]]) -> list[Region]:
+    def variable_nodes(self, windows: Sequence[Window], frames: Sequence[tuple[int, ...]]) -> list[Region]:
         """The overlaps, in the order of the windows that they follow."""
         following = {}
         for number, window in enumerate(windows):
@@ -178,13 +207,8 @@ class _Builder:
         for piece, count in counting_numbers(frames):
             number = following[piece[0]]
             earlier, later = windows[number].prompt, windows[(number + 1) % len(windows)].prompt
-            nodes.append((number, Region(piece, self.told(earlier, later), count)))
+            nodes.append((number, Region(piece, told([earlier, later], self.variables), count)))
         return [node for _, node in sorted(nodes, key=lambda pair: pair[0])]
-
-    def told(self, earlier: int, later: int) -> int | None:
-        if self.variables == "null" or (self.variables == "auto" and earlier != later):
-            return None
-        return earlier
 
     def too_short(self, number: int, parts: int = 1, length: int = 0) -> str:
         what = f"{self.name(number)} lasts {self.segments[number].seconds:g} s"

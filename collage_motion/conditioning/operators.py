@@ -1,0 +1,136 @@
+"""Linear measurements of a canvas, each with its pseudo-inverse: known entries, filters along time, any matrix."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from collage_motion.errors import CollageError
+
+
+class Operator(Protocol):
+    """A linear operator H on canvases of `canvas` = (F, C) entries, whose measurements have the shape `shape`."""
+
+    canvas: tuple[int, int]
+    shape: tuple[int, ...]
+
+    def measure(self, x: Tensor) -> Tensor:
+        """H x: canvases (S, F, C) -> measurements (S, *shape)."""
+        ...
+
+    def lift(self, y: Tensor) -> Tensor:
+        """H+ y, with the pseudo-inverse of H: measurements (S, *shape) -> canvases (S, F, C)."""
+        ...
+
+
+class Known:
+    """The entries of a mask (F, C), the others zero; its own pseudo-inverse. `conditioning.known` makes one."""
+
+    def __init__(self, mask: Any) -> None:
+        self.mask = tensor(mask)
+        if self.mask.ndim != 2 or self.mask.dtype != torch.bool:
+            raise CollageError(
+                f"mask of known entries: got shape {tuple(self.mask.shape)} of {self.mask.dtype}; "
+                "allowed: (frames, channels) of booleans"
+            )
+        if not self.mask.any():
+            raise CollageError("mask of known entries: it names none; leave the condition away instead")
+        self.canvas = (self.mask.shape[0], self.mask.shape[1])
+        self.shape: tuple[int, ...] = self.canvas
+
+    def measure(self, x: Tensor) -> Tensor:
+        """The known entries of (S, F, C), zero elsewhere."""
+        return torch.where(self.mask.to(x.device), x, torch.zeros((), dtype=x.dtype, device=x.device))
+
+    def lift(self, y: Tensor) -> Tensor:
+        """As `measure`: the projection is its own pseudo-inverse."""
+        return self.measure(y)
+
+
+class OverTime:
+    """A matrix (M, F) along time, the same for each of some channels (all by default).
+
+    Measurements are (M, number of channels). Raises CollageError for a matrix of another shape, with a number
+    that is not finite, or for channels that a canvas of `n_channels` has not.
+    """
+
+    def __init__(self, matrix: Any, n_channels: int, channels: Sequence[int] | None = None) -> None:
+        self.matrix = _matrix(matrix, "matrix along time: got shape {}; allowed: (measurements, frames)")
+        self.channels = list(range(n_channels)) if channels is None else [int(c) for c in channels]
+        outside = [c for c in self.channels if not 0 <= c < n_channels]
+        if outside or not self.channels or len(set(self.channels)) != len(self.channels):
+            raise CollageError(
+                f"matrix along time: got channels {self.channels[:8]}; allowed: different ones from 0 to "
+                f"{n_channels - 1}, at least one"
+            )
+        self.inverse = torch.linalg.pinv(self.matrix)
+        self.canvas = (self.matrix.shape[1], n_channels)
+        self.shape: tuple[int, ...] = (self.matrix.shape[0], len(self.channels))
+
+    def measure(self, x: Tensor) -> Tensor:
+        """(S, F, C) -> (S, M, channels)."""
+        return self.matrix.to(x) @ x[..., self.channels]
+
+    def lift(self, y: Tensor) -> Tensor:
+        """(S, M, channels) -> (S, F, C), zero on the other channels."""
+        out = y.new_zeros(len(y), *self.canvas)
+        out[..., self.channels] = self.inverse.to(y) @ y
+        return out
+
+
+def low_pass(n_frames: int, n_channels: int, kept: int, channels: Sequence[int] | None = None) -> OverTime:
+    """The `kept` slowest cosine components of each channel over time (DCT-II, orthonormal).
+
+    At f frames per second that is all up to about kept * f / (2 * n_frames) Hz. Measurements are
+    (kept, channels). Raises CollageError unless kept is 1 to `n_frames`.
+    """
+    if not 1 <= kept <= n_frames:
+        raise CollageError(f"low-pass: got {kept} components of {n_frames} frames; allowed: 1 to {n_frames}")
+    place = (np.arange(n_frames) + 0.5) * np.pi / n_frames
+    rows = np.cos(np.arange(kept)[:, None] * place) * np.sqrt(2.0 / n_frames)
+    rows[0] /= np.sqrt(2.0)
+    return OverTime(rows, n_channels, channels)
+
+
+class Dense:
+    """Any matrix (M, F * C) on the canvas flattened row by row; measurements are (M,).
+
+    Its pseudo-inverse is computed once; meant for few measurements. Raises CollageError for another shape.
+    """
+
+    def __init__(self, matrix: Any, n_frames: int, n_channels: int) -> None:
+        self.matrix = _matrix(
+            matrix, f"matrix: got shape {{}}; allowed: (measurements, {n_frames * n_channels})"
+        )
+        if self.matrix.shape[1] != n_frames * n_channels:
+            raise CollageError(
+                f"matrix: got shape {tuple(self.matrix.shape)}; allowed: (measurements, {n_frames} frames x "
+                f"{n_channels} channels = {n_frames * n_channels})"
+            )
+        self.inverse = torch.linalg.pinv(self.matrix)
+        self.canvas = (n_frames, n_channels)
+        self.shape: tuple[int, ...] = (self.matrix.shape[0],)
+
+    def measure(self, x: Tensor) -> Tensor:
+        """(S, F, C) -> (S, M)."""
+        return x.flatten(1) @ self.matrix.to(x).T
+
+    def lift(self, y: Tensor) -> Tensor:
+        """(S, M) -> (S, F, C)."""
+        return (y @ self.inverse.to(y).T).unflatten(1, self.canvas)
+
+
+def tensor(values: Any) -> Tensor:
+    """Numbers of any kind as a tensor in main memory, in their own precision."""
+    return torch.as_tensor(values if isinstance(values, Tensor) else np.asarray(values)).detach().cpu()
+
+
+def _matrix(values: Any, message: str) -> Tensor:
+    matrix = tensor(values).to(torch.float64)
+    if matrix.ndim != 2 or not matrix.numel():
+        raise CollageError(message.format(tuple(matrix.shape)))
+    if not matrix.isfinite().all():
+        raise CollageError(f"matrix: {int((~matrix.isfinite()).sum())} of its numbers are not finite")
+    return matrix

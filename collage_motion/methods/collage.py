@@ -1,0 +1,11 @@
+"""The collage: all windows at once, their overlaps counted once (DiffCollage eq. 6, 7, 10)."""
+
+from torch import Tensor
+
+from collage_motion.compose import compose
+from collage_motion.methods.job import Job
+
+
+def collage(job: Job) -> Tensor:
+    """Sample the Bethe sum of the graph's regions: one round of the network a step, whatever the length."""
+    return job.sample(compose(job.graph, job.windows(), job.padding))

@@ -1,0 +1,16 @@
+"""The autoregressive baseline by replacement (DiffCollage Table 3 and appendix C.3)."""
+
+from torch import Tensor
+
+from collage_motion import conditioning
+from collage_motion.methods.job import Job
+from collage_motion.methods.sliding import slide
+
+
+def replacement(job: Job) -> Tensor:
+    """Sliding windows whose known half is replaced in every prediction (DiffCollage Algorithm 4).
+
+    Raises CollageError for a loop.
+    """
+    job.refuse("replacement", loops=True)
+    return slide(job, conditioning.replacement)

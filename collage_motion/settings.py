@@ -1,0 +1,67 @@
+"""How a plan is sampled: one record whose defaults are those of the library and of the command line."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from collage_motion.errors import CollageError, ModelError
+from collage_motion.methods import check_method
+from collage_motion.topology import Variables
+
+if TYPE_CHECKING:
+    from collage_motion.models import Model
+    from collage_motion.padding import PaddingKind
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `pipeline.generate` takes besides plan, model and seed.
+
+    steps: denoising steps. guidance: classifier-free guidance scale inside segments. overlap: seconds that
+    neighbouring windows share. variables: what an overlap is told (see `topology.chain`). sampler, spacing: names
+    in `samplers.SAMPLERS` and `schedule.SPACINGS`. sigma_end: the last noise level above zero; from there the
+    network's own idea of the clean motion ends the run, which leaves less jitter than going further down.
+    max_tokens: memory budget, frames of all rows in one network call (200,000 take about 2 GB with the default
+    model). padding: what a network trained without a frame mask is shown behind a window (see
+    `padding.Padding`); others see nothing. method: how windows become one motion, a name in `methods.METHODS`.
+    seam_factors: with an extra factor on each change of prompt. blend: share of the collage's sum in `blend`.
+    reconstruction_weight: of the gradient in `reconstruction`. Raises `CollageError` for values out of range.
+    """
+
+    steps: int = 50
+    guidance: float = 2.5
+    overlap: float = 1.0
+    variables: Variables = "auto"
+    sampler: str = "ddim"
+    spacing: str = "uniform"
+    sigma_end: float | None = None
+    max_tokens: int = 200_000
+    padding: "PaddingKind" = "zeros"
+    method: str = "collage"
+    seam_factors: bool = False
+    blend: float = 0.5
+    reconstruction_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        from collage_motion.padding import (
+            check_kind,  # loads scipy, which reading the defaults need not wait for
+        )
+
+        if not 0 <= self.guidance <= 100:
+            raise CollageError(f"guidance: got {self.guidance:g}; allowed: 0 to 100, usually 1.5 to 4")
+        check_kind(self.padding)
+        check_method(self.method, self.seam_factors)
+        if not 0 <= self.blend <= 1:
+            raise CollageError(f"blend: got {self.blend:g}; allowed: 0 (consensus average) to 1 (collage)")
+
+    def fitting(self, model: "Model") -> "Settings":
+        """These settings without what the model has no null prompt for, guidance and untold overlaps.
+
+        MDM itself takes guidance away from a network that was trained without condition dropout (spec a.4).
+        """
+        if model.card.text.get("null_prompt", True):
+            return self
+        if self.seam_factors:
+            raise ModelError(
+                f"seam factors: they are told nothing, and model {model.card.name!r} has no null prompt; use another"
+            )
+        return replace(self, guidance=1.0, variables="prompt")
