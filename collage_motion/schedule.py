@@ -193,20 +193,23 @@ def spaced_sigmas(
     spacing: "uniform", timesteps evenly spaced back from the noisiest one; "karras", even in sigma^(1/rho)
     between the ends, moved to the nearest free level; "ddim", the stride of "ddimN", which leaves the
     noisiest level out. sigma_end: the last level above zero, from which the last step goes straight to x0
-    (not for "ddim"); None leaves it to the spacing. Raises ModelError for more steps than levels or an
-    unknown spacing.
+    (not for "ddim"); None leaves it to the spacing, and where there are too few levels above it, those below
+    are used as well. Raises ModelError for more steps than levels or an unknown spacing.
     """
     low = 0 if sigma_end is None else schedule.timesteps.index(schedule.timestep(sigma_end))
     top = len(schedule) - 1
     if spacing not in SPACINGS:
         raise ModelError(f"spacing: got {spacing!r}; allowed: {', '.join(SPACINGS)}")
-    if not 1 <= steps <= top + 1 - low:
+    if not 1 <= steps <= top + 1:
         raise ModelError(
-            f"steps: got {steps}; allowed: 1 to {top + 1 - low}, the noise levels this model was trained on"
+            f"steps: got {steps}; allowed: 1 to {top + 1}, the noise levels this model was trained on"
         )
+    low = min(low, top + 1 - steps)  # so many steps need the levels below `sigma_end` too
     if spacing == "ddim":
         if sigma_end is not None:
-            raise ModelError(f"sigma_end: got {sigma_end:g} with ddim spacing; use uniform or karras spacing")
+            raise ModelError(
+                f"sigma_end: got {sigma_end:g} with ddim spacing; use uniform or karras spacing, or none"
+            )
         return schedule._at(_stride(len(schedule), steps))._falling()
     if spacing == "karras" and steps > 1:
         wanted = karras_sigmas(float(schedule.levels[top]), float(schedule.levels[low]), steps, rho)

@@ -27,13 +27,13 @@ class Settings:
     reconstruction_weight: of the gradient in `reconstruction`. Raises `CollageError` for values out of range.
     """
 
-    steps: int = 50
+    steps: int = 20
     guidance: float = 2.5
     overlap: float = 1.0
     variables: Variables = "auto"
     sampler: str = "ddim"
     spacing: str = "uniform"
-    sigma_end: float | None = None
+    sigma_end: float | None = 0.02
     max_tokens: int = 200_000
     padding: "PaddingKind" = "zeros"
     method: str = "collage"

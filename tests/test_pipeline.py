@@ -73,7 +73,7 @@ def test_one_segment_is_the_plain_model(model: Model, guidance: float) -> None:
         null = windows(x, sigma, torch.tensor([-1]), lengths)
         return null + guidance * (windows(x, sigma, torch.tensor([0]), lengths) - null)
 
-    sigmas = spaced_sigmas(model.schedule, 4)
+    sigmas = spaced_sigmas(model.schedule, 4, sigma_end=Settings.sigma_end)
     x = torch.from_numpy(canvas_noise([0], 80, 263)) * sigmas[0]
     wanted = model.normaliser.denormalise(ddim(plain, x, sigmas).numpy())
     graph = build(plan, model.card)

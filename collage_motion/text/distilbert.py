@@ -71,7 +71,8 @@ def _build(weights: Path) -> Any:
         raise ModelError(
             f"DistilBERT needs the library transformers ({error}); pip install 'collage-motion[clip]'"
         ) from None
-    network = DistilBertModel(DistilBertConfig(**_sizes(weights.with_name("config.json"))))
+    sizes: dict[str, Any] = dict(_sizes(weights.with_name("config.json")))
+    network = DistilBertModel(DistilBertConfig(**sizes))
     network.eval().requires_grad_(False)
     content = {
         name.removeprefix("distilbert."): value
