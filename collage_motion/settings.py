@@ -29,7 +29,7 @@ class Settings:
 
     steps: int = 20
     guidance: float = 2.5
-    overlap: float = 1.0
+    overlap: float = 1.5
     variables: Variables = "auto"
     sampler: str = "ddim"
     spacing: str = "uniform"

@@ -245,7 +245,7 @@ def test_help_gives_units_ranges_and_defaults(command):
         '"a person walks::3" for 3 seconds',
         "in seconds",
         "0 to 60, usually 0.5 to 1.5",
-        "[default: 1.0]",
+        "[default: 1.5]",
         "Denoising steps, 1 to 1000",
         "0 to 100, usually 1.5 to 4",
         "0 to 2^64 - 1",

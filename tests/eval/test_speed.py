@@ -44,7 +44,7 @@ def test_heun_takes_two_calls_a_step_but_the_last(model: Model) -> None:
 
 def test_above_the_budget_a_step_is_split_and_no_call_exceeds_it(model: Model) -> None:
     plan, budget = long_plan(model, 60), 2000
-    graph = build(plan, model.card)
+    graph = build(plan, model.card, Settings.overlap)
     with watched(model.network) as calls:
         cost = measure_run(model, plan, Settings(steps=2, max_tokens=budget))
     sizes = [args[0].shape[0] * args[0].shape[3] for args, _ in calls]
@@ -55,10 +55,12 @@ def test_above_the_budget_a_step_is_split_and_no_call_exceeds_it(model: Model) -
 
 def test_a_step_counts_its_nodes_calls_and_rows(model: Model) -> None:
     plan = long_plan(model, 20)
-    graph = build(plan, model.card)
+    graph = build(plan, model.card, Settings.overlap)
     cost = measure_step(model, plan, repetitions=1)
-    assert (cost.seconds, cost.regions, cost.calls, cost.rows) == (20, 7, 1, graph.rows_per_step)
-    assert measure_step(model, plan, Settings(guidance=1.0), repetitions=1).rows == 7
+    nodes = len(graph.regions)
+    assert nodes >= 7
+    assert (cost.seconds, cost.regions, cost.calls, cost.rows) == (20, nodes, 1, graph.rows_per_step)
+    assert measure_step(model, plan, Settings(guidance=1.0), repetitions=1).rows == nodes
     assert measure_step(model, plan, seeds=(0, 1, 2), repetitions=1).rows == 3 * graph.rows_per_step
 
 
