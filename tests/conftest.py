@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# Two workers share two cores: more threads in each would only wait for one another, and sums would vary with them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 TESTS = Path(__file__).resolve().parent
 
 
