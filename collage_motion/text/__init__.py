@@ -25,6 +25,17 @@ class PromptWarning(UserWarning):
     """A prompt of which a text encoder reads a part only."""
 
 
+def padded_words(rows: Sequence[NDArray[np.float32]], dimensions: int) -> Words:
+    """`Words` of one row (W, dimensions) a prompt, filled up with zeros to the longest."""
+    width = max((len(row) for row in rows), default=1)
+    features = np.zeros((len(rows), width, dimensions), np.float32)
+    mask = np.zeros((len(rows), width), bool)
+    for k, row in enumerate(rows):
+        features[k, : len(row)] = row
+        mask[k, : len(row)] = True
+    return Words(features, mask)
+
+
 class TextEncoder(Protocol):
     """What a model needs of a text encoder."""
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from collage_motion.errors import ModelError, PlanError
 from collage_motion.tensor_files import check_tensors, read_mapping
-from collage_motion.text import Words
+from collage_motion.text import Words, padded_words
 from collage_motion.text.sources import DISTILBERT
 from collage_motion.text.vocabulary import wordpiece_tokenizer
 
@@ -53,14 +53,7 @@ class DistilBertEncoder:
 
     def encode(self, prompts: Sequence[str]) -> Words:
         """Features (P, W, 768) and mask (P, W); raises PlanError for a prompt without words or too long."""
-        rows = [self._features(prompt) for prompt in prompts]
-        width = max((len(row) for row in rows), default=1)
-        features = np.zeros((len(rows), width, self.dimensions), np.float32)
-        mask = np.zeros((len(rows), width), bool)
-        for i, row in enumerate(rows):
-            features[i, : len(row)] = row
-            mask[i, : len(row)] = True
-        return Words(features, mask)
+        return padded_words([self._features(prompt) for prompt in prompts], self.dimensions)
 
 
 def _build(weights: Path) -> Any:

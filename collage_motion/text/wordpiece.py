@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from collage_motion.errors import ModelError, PlanError
-from collage_motion.text import Words
+from collage_motion.text import Words, padded_words
 
 WORDS_FOLDER = Path(__file__).parent.parent / "assets" / "words"
 MAX_PIECES = 64
@@ -57,11 +57,4 @@ class WordPieceEncoder:
 
     def encode(self, prompts: Sequence[str]) -> Words:
         """Vectors (P, W, D) and mask (P, W) of the prompts; raises `PlanError` for an empty or too long one."""
-        rows = [self._pieces(prompt) for prompt in prompts]
-        width = max((len(row) for row in rows), default=1)
-        features = np.zeros((len(rows), width, self.dimensions), np.float32)
-        mask = np.zeros((len(rows), width), bool)
-        for i, row in enumerate(rows):
-            features[i, : len(row)] = row
-            mask[i, : len(row)] = True
-        return Words(features, mask)
+        return padded_words([self._pieces(prompt) for prompt in prompts], self.dimensions)
