@@ -1,7 +1,7 @@
 """A graph and a denoiser of windows make a denoiser of the canvas: gather, one call, weighted scatter."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -15,33 +15,59 @@ from collage_motion.graph import Graph
 from collage_motion.padding import Padding
 
 
-def compose(graph: Graph, denoiser: WindowDenoiser, padding: Padding | None = None) -> Denoiser:
+@dataclass(frozen=True)
+class Guidance:
+    """Classifier-free guidance (Ho and Salimans 2022; mdm-compat b.5) as weights: null + scale * (cond - null).
+
+    A region with a prompt is evaluated with it and without, and the two predictions are weighed by scale and
+    1 - scale; scale 1 needs the first only, scale 0 the second. share: where windows with different prompts
+    overlap and nothing takes one of them away (a null variable), two guided predictions would pull twice as hard
+    as inside a segment, each its own way. With `share` the scale there is divided among them, so that the prompts'
+    predictions weigh `scale` together at every frame; without it DiffCollage's equations are taken as they stand.
+    """
+
+    scale: float = 1.0
+    share: bool = True
+
+
+PLAIN: Final = Guidance()
+
+
+def compose(
+    graph: Graph, denoiser: WindowDenoiser, padding: Padding | None = None, guidance: Guidance = PLAIN
+) -> Denoiser:
     """The posterior mean of the whole canvas by the Bethe sum of its regions (DiffCollage eq. 6, 7 and 10).
 
     Each region's prediction is counted with its counting number and written to its frames and channels; as
     these sum to one at every frame and channel, it is the same whether x0, noise or scores are summed. Works
-    on (S, F, C): S samples of F canvas frames. The window denoiser is called exactly once, with S * regions
-    rows, samples outermost. Differs from DiffCollage's released code, which averages the seam of a circle:
-    here every overlap is subtracted once. With `padding` the window denoiser is shown windows of that many
-    frames, all of them to be read; what it predicts behind a window counts nowhere. Raises GraphError for a
-    canvas of another shape.
+    on (S, F, C): S samples of F canvas frames. The window denoiser is called exactly once, with a row for every
+    sample and region and one more for each that is guided, samples outermost. Differs from DiffCollage's released
+    code, which averages the seam of a circle: here every overlap is subtracted once. With `padding` the window
+    denoiser is shown windows of that many frames, all of them to be read; what it predicts behind a window counts
+    nowhere. Raises GraphError for a canvas of another shape.
     """
     every = np.arange(len(graph.regions))
     weights = np.broadcast_to(graph.index.counts[:, None], graph.index.frames.shape)
-    return _wired(graph, denoiser, every, weights, padding)
+    return _wired(graph, denoiser, every, weights, padding, guidance)
 
 
-def average(graph: Graph, denoiser: WindowDenoiser, padding: Padding | None = None) -> Denoiser:
+def average(
+    graph: Graph, denoiser: WindowDenoiser, padding: Padding | None = None, guidance: Guidance = PLAIN
+) -> Denoiser:
     """The mean, frame by frame, of the predictions of all windows there (the paper's averaging baseline).
 
     Windows are the regions that no other region strictly contains; all of them must write all channels. Call
     and shapes as in `compose`. Raises GraphError for a window with channels of its own.
     """
-    return weighted(graph, denoiser, mean_weights(graph), padding)
+    return weighted(graph, denoiser, mean_weights(graph), padding, guidance)
 
 
 def weighted(
-    graph: Graph, denoiser: WindowDenoiser, weights: NDArray[Any], padding: Padding | None = None
+    graph: Graph,
+    denoiser: WindowDenoiser,
+    weights: NDArray[Any],
+    padding: Padding | None = None,
+    guidance: Guidance = PLAIN,
 ) -> Denoiser:
     """As `compose` with other weights (R, T) for the frames of the regions; at each frame they sum to one.
 
@@ -58,7 +84,7 @@ def weighted(
     if not np.allclose(sums, 1.0, rtol=0.0, atol=1e-9):
         at = int(np.abs(sums - 1.0).argmax())
         raise GraphError(f"weights: at frame {at} they sum to {sums[at]:g}, which must be 1")
-    return _wired(graph, denoiser, rows, weights[rows], padding)
+    return _wired(graph, denoiser, rows, weights[rows], padding, guidance)
 
 
 def outer_regions(graph: Graph) -> NDArray[np.int64]:
@@ -101,8 +127,9 @@ def _wired(
     rows: NDArray[Any],
     weights: NDArray[Any],
     padding: Padding | None,
+    guidance: Guidance,
 ) -> Denoiser:
-    wiring = _Wiring.of(graph, rows, weights, padding)
+    wiring = _Wiring.of(graph, rows, weights, padding, guidance)
 
     def denoise(x: Tensor, sigma: float) -> Tensor:
         nonlocal wiring
@@ -114,9 +141,32 @@ def _wired(
         samples = x.shape[0]
         windows = wiring.gather(x, sigma)
         predicted = denoiser(windows, sigma, wiring.prompts.repeat(samples), wiring.lengths.repeat(samples))
-        return wiring.scatter(predicted.reshape(samples, len(rows), *predicted.shape[1:]))
+        return wiring.scatter(predicted.reshape(samples, len(wiring.lengths), *predicted.shape[1:]))
 
     return denoise
+
+
+def _guide(
+    prompts: NDArray[np.int64], weights: NDArray[Any], index: NDArray[np.int64], guidance: Guidance
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
+    """Which of R rows to evaluate, under which prompts, with which weights (R', T, 1 or C)."""
+    every, told = np.arange(len(prompts)), np.flatnonzero(prompts >= 0)
+    if guidance.scale == 1.0 or not len(told):
+        return every, prompts, weights
+    total = np.zeros((index.max() + 1, weights.shape[2]))
+    np.add.at(total, index[told], weights[told])
+    scale = np.full_like(total, guidance.scale)
+    if guidance.share and guidance.scale > 1.0:
+        # Not below 1, where prompts would be left half unheard.
+        scale = np.maximum(guidance.scale / np.maximum(total, 1.0), 1.0)
+    own = scale[index[told]]
+    with_prompt = weights.copy()
+    with_prompt[told] *= own
+    rows = np.concatenate((every, told))
+    prompts = np.concatenate((prompts, np.full_like(told, -1)))
+    weights = np.concatenate((with_prompt, weights[told] * (1.0 - own)))
+    counts = np.any(weights != 0.0, axis=(1, 2))
+    return rows[counts], prompts[counts], weights[counts]
 
 
 def _check(graph: Graph, x: Tensor, padding: Padding | None) -> None:
@@ -130,9 +180,17 @@ def _check(graph: Graph, x: Tensor, padding: Padding | None) -> None:
         raise GraphError(f"canvas: got {x.shape[0]} samples; the padding has {len(padding.seeds)} seeds")
 
 
+def _writes(graph: Graph) -> NDArray[np.float64]:
+    """1 at the channels that each region writes (R, 1, C), 0 elsewhere."""
+    writes = np.zeros((len(graph.regions), 1, graph.n_channels or 0))
+    for own, region in zip(writes, graph.regions, strict=True):
+        own[:, slice(None) if region.channels is None else list(region.channels)] = 1.0
+    return writes
+
+
 @dataclass(frozen=True)
 class _Wiring:
-    """Some regions of a graph as tensors: R regions padded to T frames on a canvas of F frames.
+    """What one call evaluates: R rows, regions of a graph padded to T frames, on a canvas of F frames.
 
     index: (R, T) canvas frame of each place, F (one behind the last) at padding. weights: (R, T, 1 or C).
     prompts, lengths: (R,). source: (R, T) what to read instead of `index`: from F on rows of `noise`, which is
@@ -149,32 +207,35 @@ class _Wiring:
 
     @classmethod
     def of(
-        cls, graph: Graph, rows: NDArray[Any], weights: NDArray[Any], padding: Padding | None
+        cls,
+        graph: Graph,
+        rows: NDArray[Any],
+        weights: NDArray[Any],
+        padding: Padding | None,
+        guidance: Guidance,
     ) -> "_Wiring":
         """Wiring of the regions `rows` (R,) with weights (R, T), none on channels a region does not write."""
         table, longest = graph.index, int(graph.index.lengths[rows].max())
-        index = np.where(table.valid, table.frames, graph.n_frames)[rows, :longest]
-        lengths, source = table.lengths[rows], None
-        if padding is not None:
-            frames = table.frames[rows, :longest]
-            source = torch.tensor(padding.index(frames, lengths, graph.n_frames, graph.cyclic))
-            lengths = np.full_like(lengths, padding.frames)
-            behind = ((0, 0), (0, padding.frames - longest))
-            index = np.pad(index, behind, constant_values=graph.n_frames)
-            weights = np.pad(np.asarray(weights)[:, :longest], behind)
-            longest = padding.frames
+        index = np.where(table.valid, table.frames, graph.n_frames)[:, :longest]
         weights = np.asarray(weights, np.float64)[:, :longest, None]
         if any(region.channels is not None for region in graph.regions):
-            writes = np.zeros((len(rows), 1, graph.n_channels or 0))
-            for own, row in zip(writes, rows, strict=True):
-                channels = graph.regions[row].channels
-                own[:, slice(None) if channels is None else list(channels)] = 1.0
-            weights = weights * writes
+            weights = weights * _writes(graph)[rows]
+        chosen, prompts, weights = _guide(table.prompts[rows], weights, index[rows], guidance)
+        rows = rows[chosen]
+        index, lengths, source = index[rows], table.lengths[rows], None
+        if padding is not None:
+            source = torch.tensor(
+                padding.index(table.frames[rows, :longest], lengths, graph.n_frames, graph.cyclic)
+            )
+            lengths = np.full_like(lengths, padding.frames)
+            behind = (0, padding.frames - longest)
+            index = np.pad(index, ((0, 0), behind), constant_values=graph.n_frames)
+            weights = np.pad(weights, ((0, 0), behind, (0, 0)))
         return cls(
             graph.n_frames,
             torch.tensor(index),
             torch.tensor(weights),
-            torch.tensor(table.prompts[rows]),
+            torch.tensor(prompts),
             torch.tensor(lengths),
             source,
         )

@@ -13,7 +13,7 @@ Denoiser = Callable[[Tensor, float], Tensor]
 
 
 class WindowDenoiser(Protocol):
-    """A batch of windows with prompts of their own; what networks, guidance and memory budgets look like."""
+    """A batch of windows with prompts of their own; what networks and memory budgets look like."""
 
     def __call__(self, x: Tensor, sigma: float, prompts: Tensor, lengths: Tensor) -> Tensor:
         """Posterior mean of x0 (B, T, C) for x = x0 + sigma * noise (B, T, C) (DiffCollage eq. 1).
@@ -47,34 +47,6 @@ def x0_to_score(x: Tensor, sigma: float, x0: Tensor) -> Tensor:
 def score_to_x0(x: Tensor, sigma: float, score: Tensor) -> Tensor:
     """x0 that a score implies: x + sigma^2 * score."""
     return x + sigma**2 * score
-
-
-def guided(denoiser: WindowDenoiser, scale: float) -> WindowDenoiser:
-    """Classifier-free guidance on x0: null + scale * (cond - null) (mdm-compat b.5; Ho and Salimans 2022).
-
-    Rows with a prompt are evaluated twice, in one batch behind the rows as they came; rows with the null
-    prompt once, guidance being nothing there. Scale 1 is the denoiser itself, scale 0 everything with the
-    null prompt.
-    """
-    if scale == 1.0:
-        return denoiser
-
-    def denoise(x: Tensor, sigma: float, prompts: Tensor, lengths: Tensor) -> Tensor:
-        if scale == 0.0:
-            return denoiser(x, sigma, torch.full_like(prompts, -1), lengths)
-        rows = torch.nonzero(prompts >= 0).squeeze(1)
-        if not len(rows):
-            return denoiser(x, sigma, prompts, lengths)
-        both = denoiser(
-            torch.cat([x, x[rows]]),
-            sigma,
-            torch.cat([prompts, torch.full_like(rows, -1)]),
-            torch.cat([lengths, lengths[rows]]),
-        )
-        out, null = both[: len(x)], both[len(x) :]
-        return out.index_copy(0, rows, null + scale * (out[rows] - null))
-
-    return denoise
 
 
 def budgeted(denoiser: WindowDenoiser, max_tokens: int, max_waste: float | None = None) -> WindowDenoiser:

@@ -32,7 +32,9 @@ class MotionLoss:
     """Per-sample loss of a predicted x0: masked mean square error plus the error of joint displacements.
 
     The first term is Algorithm 2 of the DiffCollage paper (spec b.7). The second is ours: at low noise it decides
-    jerk and foot sliding. Feet count `foot_weight` times.
+    jerk and foot sliding. Feet count `foot_weight` times. Its errors are measured in units of `scale` metres a frame;
+    with `quiet_scale`, a clip whose own joints move less than that is measured in units of their root mean square
+    (at least `quiet_scale`), because a tremor that running hides is plain to see in somebody who stands still.
     """
 
     def __init__(
@@ -42,10 +44,12 @@ class MotionLoss:
         displacement: float = 1.0,
         scale: float = 0.02,
         foot_weight: float = 4.0,
+        quiet_scale: float | None = None,
     ) -> None:
         self.mean, self.std = mean, std
         self.displacement = displacement
         self.scale = scale
+        self.quiet_scale = quiet_scale
         weights = torch.ones(N_JOINTS)
         weights[list(FEET)] = foot_weight
         self.joint_weights = weights / weights.mean()
@@ -63,12 +67,18 @@ class MotionLoss:
         x0 = ((predicted - target).square().mean(-1) * valid).sum(1) / lengths
         if self.displacement == 0:
             return x0, torch.zeros_like(x0)
-        error = joint_displacements(predicted * self.std + self.mean) - joint_displacements(
-            target * self.std + self.mean
-        )
-        square = (error / self.scale).square().mean(-1) @ self.joint_weights / N_JOINTS
+        moved = joint_displacements(target * self.std + self.mean)
+        error = joint_displacements(predicted * self.std + self.mean) - moved
+        square = error.square().mean(-1) @ self.joint_weights / N_JOINTS
         pairs = valid[:, 1:]
-        return x0, self.displacement * (square * pairs).sum(1) / pairs.sum(1).clamp(min=1)
+        count = pairs.sum(1).clamp(min=1)
+        return x0, self.displacement * (square * pairs).sum(1) / count / self._unit(moved, pairs, count) ** 2
+
+    def _unit(self, moved: Tensor, pairs: Tensor, count: Tensor) -> Tensor | float:
+        if self.quiet_scale is None:
+            return self.scale
+        motion = ((moved.square().mean((-1, -2)) * pairs).sum(1) / count).sqrt()
+        return motion.clamp(self.quiet_scale, self.scale)
 
 
 class NoiseLevelBalance:

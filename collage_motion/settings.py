@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Settings:
     """What `pipeline.generate` takes besides plan, model and seed.
 
-    steps: denoising steps. guidance: classifier-free guidance scale inside segments. overlap: seconds that
+    steps: denoising steps. guidance: classifier-free guidance scale. share_guidance: divide it among the
+    prompts where windows of different ones overlap (see `compose.Guidance`). overlap: seconds that
     neighbouring windows share. variables: what an overlap is told (see `topology.chain`). sampler, spacing: names
     in `samplers.SAMPLERS` and `schedule.SPACINGS`. sigma_end: the last noise level above zero; from there the
     network's own idea of the clean motion ends the run, which leaves less jitter than going further down.
@@ -29,6 +30,7 @@ class Settings:
 
     steps: int = 20
     guidance: float = 2.5
+    share_guidance: bool = True
     overlap: float = 1.5
     variables: Variables = "auto"
     sampler: str = "ddim"

@@ -68,11 +68,14 @@ class Trainer:
         settings: TrainSettings,
         folder: Path,
         device: torch.device | str = "cpu",
+        validation_loss: MotionLoss | None = None,
     ) -> None:
+        """`validation_loss` keeps the validation curves of runs with different training losses comparable."""
         self.device = torch.device(device)
         self.network = network.to(self.device)
         self.settings, self.folder = settings, folder
         self.loss = loss.to(self.device)
+        self.validation_loss = (validation_loss or loss).to(self.device)
         alphas = torch.as_tensor(schedule.alphas_cumprod, dtype=torch.float32)
         self.signal, self.noise = alphas.sqrt().to(self.device), (1 - alphas).sqrt().to(self.device)
         self.optimiser = torch.optim.AdamW(
@@ -101,7 +104,8 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
             text = self.network.encode_words(words, mask) * keep_text.to(self.device)[:, None, None]
             out = self.network(x.transpose(1, 2)[:, :, None], t, text, mask, lengths)
-        return self.loss(out[:, :, 0].transpose(1, 2).float(), x0, lengths)
+        loss = self.loss if self.network.training else self.validation_loss
+        return loss(out[:, :, 0].transpose(1, 2).float(), x0, lengths)
 
     def train_step(self, batch: Batch) -> tuple[float, float]:
         """One optimiser step; returns the mean x0 loss and displacement loss."""

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from collage_motion import pipeline
-from collage_motion.compose import compose
-from collage_motion.denoiser import budgeted, guided
+from collage_motion.compose import Guidance, compose
+from collage_motion.denoiser import budgeted
 from collage_motion.errors import DataError
 from collage_motion.models import Model
 from collage_motion.noise import canvas_noise
@@ -104,8 +104,8 @@ def measure_step(
     chosen = (settings or Settings()).fitting(model)
     graph = build(plan, model.card, chosen.overlap, chosen.variables)
     padding = Padding(model.card.padding, tuple(seeds), chosen.padding) if model.card.padding else None
-    windows = guided(budgeted(model.bind(graph.prompts), chosen.max_tokens), chosen.guidance)
-    denoise = compose(graph, windows, padding)
+    windows = budgeted(model.bind(graph.prompts), chosen.max_tokens)
+    denoise = compose(graph, windows, padding, Guidance(chosen.guidance, chosen.share_guidance))
     x = torch.from_numpy(canvas_noise(seeds, graph.n_frames, N_FEATURES)).to(model.device) * STEP_SIGMA
     with torch.no_grad():
         with watched(model.network) as calls:

@@ -46,6 +46,18 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--displacement", type=float, default=1.0, help="weight of the joint displacement loss"
     )
+    parser.add_argument(
+        "--quiet-scale",
+        type=float,
+        default=0.005,
+        help="floor of the displacement loss's unit in clips that hardly move, m/frame",
+    )
+    parser.add_argument(
+        "--evenness",
+        type=float,
+        default=0.2,
+        help="kinds of action are drawn with their number of clips to this power (1: as in the data)",
+    )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: as torch likes)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     for field in fields(TrainSettings):
@@ -79,7 +91,7 @@ def main() -> None:
     mean, std = group_statistics(r.features for r in train)
     encoder = WordPieceEncoder()
     settings = TrainSettings(**{f.name: getattr(args, f.name) for f in fields(TrainSettings)})
-    maker = BatchMaker(train, encoder, mean, std, args.batch_size, seed=settings.seed)
+    maker = BatchMaker(train, encoder, mean, std, args.batch_size, seed=settings.seed, evenness=args.evenness)
     quiet = BatchMaker(val, encoder, mean, std, args.batch_size)
     config = MdmConfig(
         arch="trans_dec", latent_dim=args.width, ff_size=args.hidden, num_layers=args.layers, num_heads=4,
@@ -87,10 +99,11 @@ def main() -> None:
     )  # fmt: skip
     torch.manual_seed(settings.seed)
     network = MDM(config, max_len=DIFFUSION_STEPS)
-    loss = MotionLoss(torch.from_numpy(mean), torch.from_numpy(std), args.displacement)
-    trainer = Trainer(
-        network, DiscreteSchedule.cosine(DIFFUSION_STEPS), loss, replace(settings), folder, args.device
-    )
+    statistics = torch.from_numpy(mean), torch.from_numpy(std)
+    loss = MotionLoss(*statistics, args.displacement, quiet_scale=args.quiet_scale)
+    plain = MotionLoss(*statistics, args.displacement)
+    schedule = DiscreteSchedule.cosine(DIFFUSION_STEPS)
+    trainer = Trainer(network, schedule, loss, replace(settings), folder, args.device, plain)
     resumed = trainer.resume()
     (folder / "statistics.json").write_text(json.dumps({"mean": mean.tolist(), "std": std.tolist()}))
     print(f"{sum(p.numel() for p in network.parameters()):,} parameters, {len(train)} clips, "

@@ -1,6 +1,7 @@
 """Laws of composition: one formula for every graph."""
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 from small_graphs import chain_windows, cycle_windows, graph_of
 from torch import Tensor
 
-from collage_motion.compose import average, compose
-from collage_motion.denoiser import budgeted, guided, noise_to_x0, score_to_x0, x0_to_noise, x0_to_score
+from collage_motion.compose import Guidance, average, compose
+from collage_motion.denoiser import budgeted, noise_to_x0, score_to_x0, x0_to_noise, x0_to_score
 from collage_motion.errors import GraphError
 from collage_motion.graph import Graph, Region
 from collage_motion.samplers.euler import euler
@@ -146,9 +147,12 @@ def test_rolling_noise_and_plan_of_a_cycle_rolls_the_result(method) -> None:
     windows, prompts = cycle_windows(4, 9, 3), [0, 1, 2, 3]
     x = 20 * canvas(graph_of(windows, prompts, cyclic=True))
     sigmas = [20.0, 5.0, 1.0, 0.2, 0.0]
-    denoiser = guided(Network(), 2.0)
-    plain = euler(method(graph_of(windows, prompts, cyclic=True), denoiser), x, sigmas)
-    rolled = euler(method(graph_of(windows, [3, 0, 1, 2], cyclic=True), denoiser), x.roll(6, 1), sigmas)
+
+    def sampled(prompts: list[int], x: Tensor) -> Tensor:
+        graph = graph_of(windows, prompts, cyclic=True)
+        return euler(method(graph, Network(), guidance=Guidance(2.0)), x, sigmas)
+
+    plain, rolled = sampled(prompts, x), sampled([3, 0, 1, 2], x.roll(6, 1))
     torch.testing.assert_close(rolled, plain.roll(6, 1), rtol=1e-10, atol=1e-10)
     assert not torch.allclose(rolled, plain)
 
@@ -157,9 +161,83 @@ def test_rolling_noise_and_plan_of_a_cycle_rolls_the_result(method) -> None:
 @settings(deadline=None, max_examples=20)
 def test_guidance_and_memory_budget_change_nothing_in_the_sum(graph: Graph, tokens: int) -> None:
     x = canvas(graph)
-    whole = compose(graph, guided(Network(), 2.5))(x, SIGMA)
-    split = compose(graph, guided(budgeted(Network(), tokens, max_waste=0.2), 2.5))(x, SIGMA)
+    guidance = Guidance(2.5)
+    whole = compose(graph, Network(), guidance=guidance)(x, SIGMA)
+    split = compose(graph, budgeted(Network(), tokens, max_waste=0.2), guidance=guidance)(x, SIGMA)
     torch.testing.assert_close(split, whole, **TIGHT)
+
+
+# --- guidance ---
+
+
+def guided_by_hand(scale: float) -> Callable[..., Tensor]:
+    """null + scale * (cond - null), row by row (mdm-compat b.5)."""
+    network = Network()
+
+    def denoise(x: Tensor, sigma: float, prompts: Tensor, lengths: Tensor) -> Tensor:
+        cond = network(x, sigma, prompts, lengths)
+        null = network(x, sigma, torch.full_like(prompts, -1), lengths)
+        return null + scale * (cond - null)
+
+    return denoise
+
+
+@given(graphs(), st.floats(-1, 5))
+@settings(deadline=None, max_examples=40)
+def test_guidance_is_the_formula_of_each_region(graph: Graph, scale: float) -> None:
+    x, network = canvas(graph), Network()
+    out = compose(graph, network, guidance=Guidance(scale, share=False))(x, SIGMA)
+    expected = compose(graph, guided_by_hand(scale))(x, SIGMA)
+    torch.testing.assert_close(out, expected, rtol=1e-9, atol=1e-9)
+    assert len(network.rows) == 1
+
+
+@given(graphs())
+@settings(deadline=None, max_examples=20)
+def test_a_row_more_for_each_guided_region_and_none_in_vain(graph: Graph) -> None:
+    x = canvas(graph, samples=1)
+    rows = {}
+    for scale in (0.0, 1.0, 2.5):
+        network = Network()
+        compose(graph, network, guidance=Guidance(scale, share=False))(x, SIGMA)
+        rows[scale] = network.rows
+    assert rows == {0.0: [len(graph.regions)], 1.0: [len(graph.regions)], 2.5: [graph.rows_per_step]}
+    assert torch.equal(
+        compose(graph, Network(), guidance=Guidance(1.0, share=False))(x, SIGMA),
+        compose(graph, Network())(x, SIGMA),
+    )
+
+
+@given(graphs(), st.floats(1.0, 8.0))
+@settings(deadline=None, max_examples=40)
+def test_shared_guidance_gives_prompts_one_weight_at_every_frame(graph: Graph, scale: float) -> None:
+    x = canvas(graph, samples=1)
+    told = compose(graph, says_whether_told)(x, SIGMA)
+    out = compose(graph, says_whether_told, guidance=Guidance(scale))(x, SIGMA)
+    # As much as one guided window, unless the sum without guidance is more already.
+    expected = torch.where(told > 1, torch.clamp(told, min=scale), told * scale)
+    torch.testing.assert_close(out, expected, **TIGHT)
+
+
+def says_whether_told(x: Tensor, sigma: float, prompts: Tensor, lengths: Tensor) -> Tensor:
+    return (prompts >= 0)[:, None, None].to(x).expand_as(x)
+
+
+def test_shared_guidance_is_per_channel() -> None:
+    everything = tuple(range(8))
+    legs = Region(everything, 0, 1, channels=(0, 2))
+    arms = Region(everything, 1, 1, channels=(1, 3))
+    graph = Graph(8, (legs, arms), ("a", "b"), n_channels=CHANNELS)
+    x = canvas(graph)
+    out = compose(graph, Network(), guidance=Guidance(3.0))(x, SIGMA)
+    torch.testing.assert_close(out, compose(graph, guided_by_hand(3.0))(x, SIGMA), **TIGHT)
+
+
+def test_averages_have_nothing_to_share() -> None:
+    graph = graph_of(chain_windows([7, 9, 6], [3, 2]), [0, 1, 2])
+    x = canvas(graph)
+    out = average(graph, Network(), guidance=Guidance(3.0))(x, SIGMA)
+    torch.testing.assert_close(out, average(graph, guided_by_hand(3.0))(x, SIGMA), **TIGHT)
 
 
 def test_regions_write_their_channels_only() -> None:

@@ -1,4 +1,4 @@
-"""Conversions, guidance and memory budgets keep the interface denoise(x, sigma) -> x0."""
+"""Conversions and memory budgets keep the interface denoise(x, sigma) -> x0."""
 
 import re
 
@@ -12,7 +12,6 @@ from torch import Tensor
 from collage_motion.denoiser import (
     add_noise,
     budgeted,
-    guided,
     noise_to_x0,
     score_to_x0,
     x0_to_noise,
@@ -78,41 +77,6 @@ def test_score_is_the_gradient_of_the_log_density() -> None:
     torch.testing.assert_close(x0_to_score(x, sigma, x0).detach(), gradient)
 
 
-# --- guidance ---
-
-
-@given(ROWS, st.floats(-1, 5))
-@settings(deadline=None)
-def test_guidance_is_the_formula_row_by_row(rows: list[tuple[int, int]], scale: float) -> None:
-    network = Network()
-    x, sigma, prompts, lengths = batch([length for length, _ in rows], [prompt for _, prompt in rows])
-    out = guided(network, scale)(x, sigma, prompts, lengths)
-    assert len(network.calls) == 1
-    cond = network(x, sigma, prompts, lengths)
-    null = network(x, sigma, torch.full_like(prompts, -1), lengths)
-    expected = torch.where((prompts >= 0)[:, None, None], null + scale * (cond - null), null)
-    assert_same_where_real(out, expected, lengths, rtol=1e-12, atol=1e-12)
-
-
-def test_guidance_doubles_rows_with_a_prompt_only() -> None:
-    network = Network()
-    guided(network, 2.5)(*batch([4, 6, 5], [2, -1, 0]))
-    guided(network, 2.5)(*batch([4, 6], [-1, -1]))
-    guided(network, 0.0)(*batch([4, 6], [3, -1]))
-    assert network.calls == [(5, 6), (2, 6), (2, 6)]
-
-
-def test_guidance_of_scale_one_is_the_denoiser_itself() -> None:
-    network = Network()
-    assert guided(network, 1.0) is network
-
-
-def test_guidance_leaves_rows_without_prompt_exactly_alone() -> None:
-    x, sigma, prompts, lengths = batch([4, 6, 5], [2, -1, -1])
-    out = guided(Network(), 7.5)(x, sigma, prompts, lengths)
-    assert_same_where_real(out[1:], Network()(x, sigma, prompts, lengths)[1:], lengths[1:])
-
-
 # --- memory budgets ---
 
 
@@ -160,12 +124,6 @@ def test_a_row_longer_than_the_budget_goes_alone() -> None:
     network = Network()
     budgeted(network, 5)(*batch([9, 2, 2], [0, 1, 2]))
     assert network.calls == [(1, 9), (2, 2)]
-
-
-def test_a_budget_inside_guidance_counts_both_passes() -> None:
-    network = Network()
-    guided(budgeted(network, 12), 2.0)(*batch([6, 6], [0, 1]))
-    assert network.calls == [(2, 6), (2, 6)]
 
 
 @pytest.mark.parametrize(

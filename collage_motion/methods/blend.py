@@ -20,4 +20,4 @@ def blend(job: Job) -> Tensor:
         )
     counts = np.where(job.graph.index.valid, job.graph.index.counts[:, None], 0)
     weights = job.share * counts + (1.0 - job.share) * mean_weights(job.graph)
-    return job.sample(weighted(job.graph, job.windows(), weights, job.padding))
+    return job.sample(weighted(job.graph, job.windows(), weights, job.padding, job.guidance))

@@ -8,4 +8,4 @@ from collage_motion.methods.job import Job
 
 def collage(job: Job) -> Tensor:
     """Sample the Bethe sum of the graph's regions: one round of the network a step, whatever the length."""
-    return job.sample(compose(job.graph, job.windows(), job.padding))
+    return job.sample(compose(job.graph, job.windows(), job.padding, job.guidance))

@@ -11,4 +11,4 @@ def consensus(job: Job) -> Tensor:
 
     Variables are not evaluated. One round of the network a step.
     """
-    return job.sample(average(job.graph, job.windows(), job.padding))
+    return job.sample(average(job.graph, job.windows(), job.padding, job.guidance))

@@ -45,7 +45,7 @@ def handshake(job: Job) -> Tensor:
     steps = len(job.sigmas) - 1
     total = steps + (len(remaining(job.sigmas, STRENGTH)) - 1 if transitions else 0)
     take = job.sample(
-        weighted(job.graph, job.windows(), depth_weights(job.graph), job.padding),
+        weighted(job.graph, job.windows(), depth_weights(job.graph), job.padding, job.guidance),
         partial(_told, job, 0, total),
     )
     return second_take(job, take, transitions, partial(_told, job, steps, total)) if transitions else take
@@ -78,7 +78,7 @@ def second_take(job: Job, take: Tensor, transitions: list[Transition], progress:
         Region(tuple(range(a, b)), t.prompt, 1) for a, b, t in zip(ends, ends[1:], transitions, strict=False)
     )
     # The transitions lie side by side on a canvas of their own: the sum of windows that share nothing.
-    side = compose(Graph(ends[-1], regions, job.graph.prompts), job.windows(), job.padding)
+    side = compose(Graph(ends[-1], regions, job.graph.prompts), job.windows(), job.padding, job.guidance)
     held = take[:, frames]
 
     def denoise(x: Tensor, sigma: float) -> Tensor:

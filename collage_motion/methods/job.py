@@ -7,6 +7,7 @@ from typing import Protocol
 from torch import Tensor
 
 from collage_motion.card import Limits
+from collage_motion.compose import PLAIN, Guidance
 from collage_motion.denoiser import Denoiser, WindowDenoiser
 from collage_motion.errors import CollageError
 from collage_motion.graph import Graph
@@ -35,8 +36,8 @@ class CanvasNoise(Protocol):
 class Job:
     """One canvas for S samples.
 
-    graph: windows and what they share. bind: makes the denoiser of windows for a table of prompts, with guidance
-    and memory budget. sigmas: falling noise levels. noise: stream 0 is the start, 1 + k belongs to step k. limits:
+    graph: windows and what they share. bind: makes the denoiser of windows for a table of prompts, with a memory
+    budget. sigmas: falling noise levels. noise: stream 0 is the start, 1 + k belongs to step k. limits:
     lengths of the network's windows. share: of the sum in `blend`. weight: of the gradient in `reconstruction`.
     start: x0 (S, F, C) of an existing motion, put under noise sigmas[0]; None starts from noise alone. condition:
     a wrapper around the denoiser of the canvas.
@@ -51,6 +52,7 @@ class Job:
     padding: Padding | None = None
     share: float = 0.5
     weight: float = 1.0
+    guidance: Guidance = PLAIN
     start: Tensor | None = None
     condition: Callable[[Denoiser], Denoiser] | None = None
     progress: Progress | None = None

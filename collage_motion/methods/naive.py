@@ -26,4 +26,4 @@ def naive(job: Job) -> Tensor:
     frames = tuple(range(job.graph.n_frames))
     whole = Graph(len(frames), (Region(frames, 0 if prompts else None, 1),), prompts, job.graph.segments)
     padding = None if job.padding is not None and len(frames) > job.padding.frames else job.padding
-    return job.sample(compose(whole, job.bind(prompts), padding))
+    return job.sample(compose(whole, job.bind(prompts), padding, job.guidance))

@@ -42,7 +42,7 @@ def slide(job: Job, wrap: Callable[[Denoiser, Condition], Denoiser]) -> Tensor:
     for number, stretch in enumerate(stretches):
         length, past = stretch.stop - stretch.start, stretch.fresh - stretch.start
         region = Region(tuple(range(length)), stretch.prompt, 1)
-        denoise = compose(Graph(length, (region,), job.graph.prompts), windows, job.padding)
+        denoise = compose(Graph(length, (region,), job.graph.prompts), windows, job.padding, job.guidance)
         if past:
             denoise = wrap(denoise, known(canvas[:, stretch.start : stretch.stop], np.arange(length) < past))
         made = job.sampler(

@@ -79,14 +79,14 @@ def test_what_composing_adds_is_seen_in_the_ratio(model: Model, monkeypatch: pyt
     spent = [0.0]
     import collage_motion.eval.speed as speed
 
-    def slow(denoiser: WindowDenoiser, scale: float) -> WindowDenoiser:
+    def slow(denoiser: WindowDenoiser, max_tokens: int) -> WindowDenoiser:
         def denoise(*args: object) -> torch.Tensor:
             spent[0] += 0.5
             return denoiser(*args)  # type: ignore[arg-type]
 
         return denoise
 
-    monkeypatch.setattr(speed, "guided", slow)
+    monkeypatch.setattr(speed, "budgeted", slow)
     with watched(model.network) as calls:
         cost = measure_step(model, long_plan(model, 10), repetitions=2, clock=lambda: len(calls) + spent[0])
     assert cost.ratio == pytest.approx(1.5)

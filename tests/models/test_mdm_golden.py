@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from collage_motion.denoiser import guided
+from collage_motion.compose import Guidance, compose
+from collage_motion.graph import Graph, Region
 from collage_motion.models.adapter import MdmDenoiser
 from collage_motion.models.mdm import MDM, MdmConfig, positional_table
 from collage_motion.samplers.ancestral import ancestral
@@ -102,12 +103,9 @@ def test_guided_loops(encoder: Vectors, name: str, steps: int, spacing: str | in
     windows = MdmDenoiser(
         network(encoder, "sd/"), schedule, encoder["loop/text_embed"], None, mask_frames=False
     )
-    rows = guided(windows, float(encoder["loop/scale"]))
     start = encoder["loop/x_T"][:, :, 0].transpose(1, 2)
-    lengths = torch.full((len(start),), start.shape[1])
-
-    def denoise(x: Tensor, sigma: float) -> Tensor:
-        return rows(x, sigma, torch.zeros(len(x), dtype=torch.int64), lengths)
+    graph = Graph(start.shape[1], (Region(tuple(range(start.shape[1])), 0, 1),), ("the prompt",))
+    denoise = compose(graph, windows, guidance=Guidance(float(encoder["loop/scale"])))
 
     def noise(k: int) -> Tensor:
         return encoder["loop/noises"][k][:, :, 0].transpose(1, 2)

@@ -11,8 +11,8 @@ from tiny_model import CONFIG, write_tiny_model
 from torch import Tensor
 
 from collage_motion.card import Limits
-from collage_motion.compose import average, compose
-from collage_motion.denoiser import budgeted, guided
+from collage_motion.compose import Guidance, average, compose
+from collage_motion.denoiser import budgeted
 from collage_motion.errors import CollageError, GraphError, ModelError
 from collage_motion.graph import Graph, Region
 from collage_motion.models import Model, load_model
@@ -49,6 +49,9 @@ def seen(
     assert windows.shape == (len(seeds) * len(graph.regions), 196, x.shape[2])
     assert lengths.tolist() == [196] * len(windows)
     return windows
+
+
+GUIDED = Guidance(2.5)
 
 
 def canvas(graph: Graph, samples: int = 1, seed: int = 0) -> Tensor:
@@ -122,13 +125,13 @@ def test_neither_batches_nor_budgets_nor_guidance_change_the_rows(kind: PaddingK
     graph = chain(PLAN, LIMITS)
     x = canvas(graph, 3)
     seeds = (7, 8, 9)
-    together = compose(graph, guided(Recorder(), 2.5), Padding(196, seeds, kind))(x, 3.0)
+    together = compose(graph, Recorder(), Padding(196, seeds, kind), GUIDED)(x, 3.0)
     for k, seed in enumerate(seeds):
-        alone = compose(graph, guided(Recorder(), 2.5), Padding(196, (seed,), kind))(x[k : k + 1], 3.0)
+        alone = compose(graph, Recorder(), Padding(196, (seed,), kind), GUIDED)(x[k : k + 1], 3.0)
         torch.testing.assert_close(alone[0], together[k])
     for tokens in (1, 196, 500):
         recorder = Recorder()
-        split = compose(graph, guided(budgeted(recorder, tokens), 2.5), Padding(196, seeds, kind))(x, 3.0)
+        split = compose(graph, budgeted(recorder, tokens), Padding(196, seeds, kind), GUIDED)(x, 3.0)
         torch.testing.assert_close(split, together)
         assert {call[0].shape[1] for call in recorder.calls} == {196}
     assert not torch.equal(seen(graph, kind, x[:1], seeds=(7,)), seen(graph, kind, x[:1], seeds=(8,)))
