@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -19,19 +18,17 @@ from collage_motion.errors import CollageError, DataError, PlanError
 from collage_motion.extraction import extract_features
 from collage_motion.gradual import Key, Mix, gradual
 from collage_motion.graph import Graph
-from collage_motion.methods import ON_GRAPHS
+from collage_motion.methods import check_on_graphs
 from collage_motion.models import Model, load_model
 from collage_motion.motion import Motion
-from collage_motion.pipeline import Settings, finish, pick_device, sample, to_motion
+from collage_motion.pipeline import Settings, finish, pick_device, record, sample, to_motion
 from collage_motion.plan import Plan, Segment
 from collage_motion.samplers.steps import Progress
 from collage_motion.skeleton import FPS, N_JOINTS
-from collage_motion.topology import build, segment_bounds
+from collage_motion.topology import WINDOW_S, build, morphing
 
 CONTEXT_S: Final = 2.0
 """How much of the two motions a bridge looks at, on each side."""
-WINDOW_S: Final = 3.0
-"""Length of the windows along which prompts change, where the model allows it."""
 CONDITIONS: Final = ("replacement", "reconstruction")
 
 
@@ -59,7 +56,7 @@ def bridge(
     `Settings`. Raises DataError for motions of another frame rate, PlanError for a bridge that is too short or
     prompts that are empty, or another `CollageError`.
     """
-    chosen, loaded = _ready(model, device, settings)
+    chosen, loaded = _ready(model, device, settings, gradual=True)
     for number, motion in enumerate((first, second), start=1):
         _check_rate(motion, loaded, f"motion {number}")
     if condition not in CONDITIONS:
@@ -97,7 +94,7 @@ def bridge(
         sorted({seam for seam in seams if seam}),
         fps,
         {
-            **_record(loaded, seed, chosen),
+            **record(loaded, seed, chosen),
             "bridge": {"seconds": seconds, "prompts": list(told), "condition": condition},
             "joined": [dict(first.settings), dict(second.settings)],
         },
@@ -119,27 +116,11 @@ def morph(
     cycle) are told embeddings interpolated by slerp (DiffCollage Fig. 6). Overlaps between segments are those
     of the settings. Raises PlanError for a plan too short for the model's windows, or another `CollageError`.
     """
-    chosen, loaded = _ready(model, device, settings)
-    fps = loaded.card.fps
-    bounds = segment_bounds(plan.segments, fps)
-    told = list(dict.fromkeys(segment.prompt for segment in plan.segments))
-    keys = [
-        Key((a + b) / 2, told.index(segment.prompt))
-        for (a, b), segment in zip(pairwise(bounds), plan.segments, strict=True)
-    ]
-    graph, mixes = gradual(
-        bounds[-1],
-        told,
-        keys,
-        loaded.card.limits,
-        round(chosen.overlap * fps),
-        round(WINDOW_S * fps),
-        plan.loop,
-        list(pairwise(bounds)),
-    )
+    chosen, loaded = _ready(model, device, settings, gradual=True)
+    graph, told, mixes = morphing(plan, loaded.card, chosen.overlap)
     made = _sampled(graph, told, mixes, loaded, seed, chosen, progress)
-    segments = {"segments": [asdict(s) for s in plan.segments], "loop": plan.loop}
-    return finish(made, plan, graph, fps, {**_record(loaded, seed, chosen), "morph": True, "plan": segments})
+    how = {**record(loaded, seed, chosen), "morph": True, "plan": asdict(plan)}
+    return finish(made, plan, graph, loaded.card.fps, how)
 
 
 def edit(
@@ -164,19 +145,15 @@ def edit(
     fps = loaded.card.fps
     plan = prompt
     if isinstance(plan, str):
-        plan = Plan((Segment(plan, motion.n_frames / fps),), loop=0 in motion.seams)
+        plan = Plan((Segment(plan, motion.n_frames / fps, place="the motion"),), loop=0 in motion.seams)
     graph = build(plan, loaded.card, chosen.overlap, chosen.variables)
     if graph.n_frames != motion.n_frames:
         raise PlanError(
             f"edit: the plan lasts {graph.n_frames / fps:g} s, the motion {motion.duration_s:g} s; give them one length"
         )
     made = sample(graph, loaded, [seed], chosen, progress, begin=motion.features, strength=strength)[0]
-    record = {
-        **_record(loaded, seed, chosen),
-        "plan": {"segments": [asdict(s) for s in plan.segments], "loop": plan.loop},
-        "edit": {"strength": strength, "of": dict(motion.settings)},
-    }
-    return finish(made, plan, graph, fps, record)
+    how = {"plan": asdict(plan), "edit": {"strength": strength, "of": dict(motion.settings)}}
+    return finish(made, plan, graph, fps, {**record(loaded, seed, chosen), **how})
 
 
 def motion_from_joints(joints: ArrayLike, fps: float = FPS, prompt: str = "") -> Motion:
@@ -199,13 +176,13 @@ def motion_from_joints(joints: ArrayLike, fps: float = FPS, prompt: str = "") ->
     return to_motion(rows, [prompt] * len(rows), (), FPS, {"version": __version__, "source": "joints"})
 
 
-def _ready(model: Model | str | Path, device: str | None, settings: dict[str, Any]) -> tuple[Settings, Model]:
+def _ready(
+    model: Model | str | Path, device: str | None, settings: dict[str, Any], gradual: bool = False
+) -> tuple[Settings, Model]:
     chosen = Settings(**settings)
-    if chosen.method not in ON_GRAPHS:
-        raise CollageError(
-            f"method {chosen.method}: it cannot hold a given motion or pass between prompts; "
-            f"allowed: {', '.join(ON_GRAPHS)}"
-        )
+    check_on_graphs(chosen.method)
+    if gradual:
+        chosen.check_gradual()
     if not isinstance(model, Model):
         model = load_model(model, pick_device(device))
     return chosen.fitting(model), model
@@ -224,10 +201,6 @@ def _sampled(
     """One canvas (F, 263) of a graph whose prompts are mixes of `prompts`."""
     texts = model.encode(prompts).between(mixes)
     return sample(graph, model, [seed], settings, progress, texts=texts, **more)[0]
-
-
-def _record(model: Model, seed: int, settings: Settings) -> dict[str, Any]:
-    return {"version": __version__, "model": model.card.name, "seed": int(seed), **asdict(settings)}
 
 
 def _check_rate(motion: Motion, model: Model, name: str) -> None:

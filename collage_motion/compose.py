@@ -56,8 +56,8 @@ def average(
 ) -> Denoiser:
     """The mean, frame by frame, of the predictions of all windows there (the paper's averaging baseline).
 
-    Windows are the regions that no other region strictly contains; all of them must write all channels. Call
-    and shapes as in `compose`. Raises GraphError for a window with channels of its own.
+    All windows (see `Graph.windows`) must write all channels. Call and shapes as in `compose`. Raises GraphError
+    for a window with channels of its own.
     """
     return weighted(graph, denoiser, mean_weights(graph), padding, guidance)
 
@@ -88,20 +88,12 @@ def weighted(
 
 
 def outer_regions(graph: Graph) -> NDArray[np.int64]:
-    """Numbers of the regions that no other region strictly contains: the windows.
+    """Numbers of the graph's windows; raises GraphError for one that writes some channels only.
 
-    Raises GraphError for one that writes some channels only, for then their predictions cannot be averaged.
+    Their predictions could not be averaged.
     """
-    sets = [frozenset(region.frames) for region in graph.regions]
-    touching: list[list[int]] = [[] for _ in range(graph.n_frames)]
-    for number, own in enumerate(sets):
-        for frame in own:
-            touching[frame].append(number)
-    rows = np.array(
-        [row for row, own in enumerate(sets) if not any(own < sets[k] for k in touching[min(own)])]
-    )
-    _check_channels(graph, rows)
-    return rows
+    _check_channels(graph, graph.window_numbers)
+    return graph.window_numbers
 
 
 def mean_weights(graph: Graph) -> NDArray[np.float64]:
@@ -224,9 +216,7 @@ class _Wiring:
         rows = rows[chosen]
         index, lengths, source = index[rows], table.lengths[rows], None
         if padding is not None:
-            source = torch.tensor(
-                padding.index(table.frames[rows, :longest], lengths, graph.n_frames, graph.cyclic)
-            )
+            source = torch.tensor(padding.index(table.frames[rows, :longest], lengths, graph.following))
             lengths = np.full_like(lengths, padding.frames)
             behind = (0, padding.frames - longest)
             index = np.pad(index, ((0, 0), behind), constant_values=graph.n_frames)

@@ -1,5 +1,6 @@
 """Graphs whose windows are told something between two prompts, gradually from one to the next. No torch."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -46,18 +47,19 @@ def gradual(
         raise PlanError(
             f"prompts along the motion: got {len(keys)} places; allowed: one or more, in order of time"
         )
+    if cyclic:
+        keys = _around(keys, n_frames)
     starts, lengths = _cuts(n_frames, limits, overlap, window, cyclic)
     frames = [
         tuple(frame % n_frames for frame in range(start, start + length))
         for start, length in zip(starts, lengths, strict=True)
     ]
     told = [
-        (f, 1, _mix(a + n / 2, n_frames, keys, cyclic))
-        for f, a, n in zip(frames, starts, lengths, strict=True)
+        (f, 1, _mix((a + n / 2) % n_frames, keys)) for f, a, n in zip(frames, starts, lengths, strict=True)
     ]
     for piece, count in counting_numbers(frames):
         # Pieces are stretches, so their middle is half their length behind their first frame.
-        told.append((piece, count, _mix((piece[0] + len(piece) / 2) % n_frames, n_frames, keys, cyclic)))
+        told.append((piece, count, _mix((piece[0] + len(piece) / 2) % n_frames, keys)))
     mixes = {mix: number for number, mix in enumerate(dict.fromkeys(mix for _, _, mix in told))}
     regions = tuple(Region(f, mixes[mix], count) for f, count, mix in told)
     labels = tuple(_label(prompts, mix) for mix in mixes)
@@ -90,22 +92,27 @@ def _cuts(
     return starts, [stop - start for start, stop in zip(starts, stops, strict=True)]
 
 
-def _mix(place: float, n_frames: int, keys: Sequence[Key], cyclic: bool) -> Mix:
+def _around(keys: Sequence[Key], n_frames: int) -> Sequence[Key]:
+    """The keys of a cycle with the last one before the first and the first one behind the last."""
+    return (
+        Key(keys[-1].frame - n_frames, keys[-1].prompt),
+        *keys,
+        Key(keys[0].frame + n_frames, keys[0].prompt),
+    )
+
+
+def _mix(place: float, keys: Sequence[Key]) -> Mix:
     """What is told at `place`, in frames."""
-    if cyclic:
-        place %= n_frames
-        around = (keys[-1].frame - n_frames, keys[-1].prompt), (keys[0].frame + n_frames, keys[0].prompt)
-        keys = (Key(*around[0]), *keys, Key(*around[1]))
-    if place <= keys[0].frame:
-        return keys[0].prompt, keys[0].prompt, 0.0
-    for one, other in pairwise(keys):
-        if place < other.frame:
-            share = round((place - one.frame) / (other.frame - one.frame), 6)
-            if share in (0.0, 1.0) or one.prompt == other.prompt:
-                pure = other.prompt if share == 1.0 else one.prompt
-                return pure, pure, 0.0
-            return one.prompt, other.prompt, share
-    return keys[-1].prompt, keys[-1].prompt, 0.0
+    later = bisect_right(keys, place, key=lambda key: key.frame)
+    if later in (0, len(keys)):
+        end = keys[min(later, len(keys) - 1)]
+        return end.prompt, end.prompt, 0.0
+    one, other = keys[later - 1], keys[later]
+    share = round((place - one.frame) / (other.frame - one.frame), 6)
+    if share in (0.0, 1.0) or one.prompt == other.prompt:
+        pure = other.prompt if share == 1.0 else one.prompt
+        return pure, pure, 0.0
+    return one.prompt, other.prompt, share
 
 
 def _label(prompts: Sequence[str], mix: Mix) -> str:

@@ -1,6 +1,7 @@
 """The factor graph as data: regions of canvas frames whose counting numbers sum to one everywhere."""
 
 import operator
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -83,15 +84,32 @@ class Graph:
         self._check_channels()
         self._check_sums(flat, owners)
 
-    @property
-    def windows(self) -> tuple[Region, ...]:
-        """The regions that count 1: the factor nodes."""
-        return tuple(region for region in self.regions if region.count == 1)
+    @cached_property
+    def window_numbers(self) -> Ints:
+        """Numbers of the regions that are `windows`."""
+        flat, owners = self._flat()
+        crowd = np.bincount(flat, minlength=self.n_frames)[flat]
+        starts = np.searchsorted(owners, np.arange(len(self.regions)))
+        alone = np.minimum.reduceat(crowd, starts) == 1  # in some frame nothing else is
+        doubtful = [k for k, region in enumerate(self.regions) if region.count == 1 and not alone[k]]
+        corners = self._corners(doubtful) if doubtful else set()
+        chosen = [k for k, region in enumerate(self.regions) if region.count == 1 and k not in corners]
+        return np.array(chosen, np.int64)
 
-    @property
+    @cached_property
+    def windows(self) -> tuple[Region, ...]:
+        """The factor nodes: regions that count 1, those aside that put back what windows share.
+
+        Such a corner of a grid lies inside others, and no other region has its frames; a window inside
+        another is taken away again by a piece with its very frames.
+        """
+        return tuple(self.regions[k] for k in self.window_numbers)
+
+    @cached_property
     def variables(self) -> tuple[Region, ...]:
         """The regions that are taken away or put back: the shared pieces."""
-        return tuple(region for region in self.regions if region.count != 1)
+        windows = set(self.window_numbers.tolist())
+        return tuple(region for k, region in enumerate(self.regions) if k not in windows)
 
     @property
     def rows_per_step(self) -> int:
@@ -103,6 +121,23 @@ class Graph:
         """The frames at which one segment ends and the next begins; in a cycle also frame 0."""
         starts = {start for start, _ in self.segments if start > 0}
         return tuple(sorted(starts | {0} if self.cyclic and self.segments else starts))
+
+    @cached_property
+    def following(self) -> Ints:
+        """The frame that comes behind each (F,), as the regions read them; -1 at an end.
+
+        An end is also where regions go on to different frames, as at the fork of a tree, and where none goes on:
+        between clips set side by side.
+        """
+        table = self.index
+        goes_on = table.valid[:, 1:]
+        pairs = np.stack((table.frames[:, :-1][goes_on], table.frames[:, 1:][goes_on]), axis=1)
+        pairs = np.unique(pairs, axis=0)
+        frames, first, ways = np.unique(pairs[:, 0], return_index=True, return_counts=True)
+        following = np.full(self.n_frames, -1, np.int64)
+        following[frames[ways == 1]] = pairs[first[ways == 1], 1]
+        following.setflags(write=False)
+        return following
 
     @cached_property
     def index(self) -> RegionIndex:
@@ -125,6 +160,20 @@ class Graph:
         )  # the drawing knows the graph; the graph only lends it its name
 
         return draw(self)
+
+    def _corners(self, numbers: Iterable[int]) -> set[int]:
+        """Those of the regions `numbers` that lie inside another and share their frames with none."""
+        sets = [frozenset(region.frames) for region in self.regions]
+        times = Counter(sets)
+        touching: dict[int, list[frozenset[int]]] = {}
+        for own in sets:
+            for frame in own:
+                touching.setdefault(frame, []).append(own)
+        return {
+            k
+            for k in numbers
+            if times[sets[k]] == 1 and any(sets[k] < other for other in touching[min(sets[k])])
+        }
 
     def _flat(self) -> tuple[Ints, Ints]:
         """Frames of all regions one after another, and the region each belongs to."""

@@ -28,7 +28,7 @@ class Padding:
     normalised space) that were noised like the rest. kind "zeros" shows them just that: zeros and sigma times
     noise, which belongs to the sample's seed and to the frame of the canvas that would stand there, so that
     neither batches nor other windows change it. kind "canvas" shows the frames of the canvas that follow, on a
-    cycle around the seam, and behind the end of a canvas zeros and noise as above.
+    cycle around the seam, and behind an end (see `Graph.following`) zeros and noise as above.
     """
 
     frames: int
@@ -39,12 +39,12 @@ class Padding:
         check_kind(self.kind)
 
     def index(
-        self, windows: NDArray[np.int64], lengths: NDArray[np.int64], n_frames: int, cyclic: bool
+        self, windows: NDArray[np.int64], lengths: NDArray[np.int64], following: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        """Places (R, `frames`) to read for windows (R, T) of these lengths (R,) on a canvas of `n_frames`.
+        """Places (R, `frames`) to read for windows (R, T) of these lengths (R,) on a canvas of F frames.
 
-        A place below `n_frames` is a frame of the canvas; place `n_frames` + k is row k of `noise`. Raises
-        GraphError for a window longer than `frames`.
+        following: (F,) the frame behind each, -1 at an end. A place below F is a frame of the canvas; place F +
+        k is row k of `noise`. Raises GraphError for a window longer than `frames`.
         """
         if (longest := int(lengths.max())) > self.frames:
             raise GraphError(
@@ -53,14 +53,15 @@ class Padding:
         places = np.zeros((len(windows), self.frames), np.int64)
         places[:, : windows.shape[1]] = windows[:, : self.frames]
         last = np.take_along_axis(windows, lengths[:, None] - 1, axis=1)
-        behind = last + np.arange(self.frames) - lengths[:, None] + 1  # the frame that would follow
-        if self.kind == "zeros":
-            filled = n_frames + behind
-        elif cyclic:
-            filled = behind % n_frames
-        else:
-            filled = np.where(behind < n_frames, behind, n_frames + behind)
-        return np.where(np.arange(self.frames) < lengths[:, None], places, filled)
+        inside = np.arange(self.frames) < lengths[:, None]
+        filled = len(following) + last + np.arange(self.frames) - lengths[:, None] + 1
+        if self.kind == "canvas":
+            before = last[:, 0]
+            for place in range(int(lengths.min()), self.frames):
+                behind = place >= lengths
+                before = np.where(behind & (before >= 0), following[before], before)
+                filled[:, place] = np.where(behind & (before >= 0), before, filled[:, place])
+        return np.where(inside, places, filled)
 
     def noise(self, n_frames: int, n_features: int) -> NDArray[np.float32]:
         """Standard normal noise (S, `n_frames` + `frames`, C), one row for each frame on and behind the canvas."""

@@ -17,7 +17,7 @@ from collage_motion.errors import CollageError, PlanError
 from collage_motion.features import features_to_joints
 from collage_motion.graph import Graph
 from collage_motion.kinematics import forward_kinematics, solve_rotations
-from collage_motion.methods import get_method
+from collage_motion.methods import check_method, check_on_graphs, get_method
 from collage_motion.methods.job import Job
 from collage_motion.methods.seam_factors import with_seam_factors
 from collage_motion.methods.tally import Tally
@@ -32,7 +32,7 @@ from collage_motion.samplers.steps import Progress
 from collage_motion.schedule import spaced_sigmas
 from collage_motion.settings import Settings as Settings
 from collage_motion.skeleton import N_FEATURES
-from collage_motion.topology import build
+from collage_motion.topology import Branch, build, stories, tree
 
 
 def pick_device(name: str | None) -> torch.device:
@@ -81,21 +81,56 @@ def generate_many(
 ) -> list[Motion]:
     """Make one motion per seed, all in the same batches; each equals what `generate` makes of its seed."""
     chosen = Settings(**settings)
+    check_method(chosen.method, loop=plan.loop)
     if not isinstance(model, Model):
         model = load_model(model, pick_device(device))
     chosen = chosen.fitting(model)
     graph = build(plan, model.card, chosen.overlap, chosen.variables)
     features = sample(graph, model, seeds, chosen, progress, condition=condition)
-    record = {
-        "version": __version__,
-        "model": model.card.name,
-        "plan": {"segments": [asdict(s) for s in plan.segments], "loop": plan.loop},
-        **asdict(chosen),
-    }
     return [
-        finish(rows, plan, graph, model.card.fps, {**record, "seed": int(seed)})
+        finish(rows, plan, graph, model.card.fps, {**record(model, seed, chosen), "plan": asdict(plan)})
         for seed, rows in zip(seeds, features, strict=True)
     ]
+
+
+def generate_tree(
+    root: Branch,
+    model: Model | str | Path = "default",
+    *,
+    seed: int = 0,
+    device: str | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> list[Motion]:
+    """Make a story that branches: one motion for each of its ways (`topology.stories`), in their order.
+
+    All branches are sampled together on one canvas (DiffCollage section 4.1, trees), so the ways are the same,
+    frame by frame, up to where they part. The keyword arguments are the fields of `Settings`; raises as `generate`
+    does.
+    """
+    chosen = Settings(**settings)
+    check_on_graphs(chosen.method)
+    if not isinstance(model, Model):
+        model = load_model(model, pick_device(device))
+    chosen = chosen.fitting(model)
+    graph = tree(root, model.card, chosen.overlap, chosen.variables)
+    features = sample(graph, model, [seed], chosen, progress)[0]
+    known = {**record(model, seed, chosen), "tree": asdict(root)}
+    return [
+        to_motion(
+            features[list(story.frames)],
+            shown(story.plan, story.segments),
+            story.seams,
+            model.card.fps,
+            {**known, "plan": asdict(story.plan), "story": number},
+        )
+        for number, story in enumerate(stories(root, model.card.fps))
+    ]
+
+
+def record(model: Model, seed: int, settings: Settings) -> dict[str, Any]:
+    """What every motion keeps of how it was made, as JSON values."""
+    return {"version": __version__, "model": model.card.name, "seed": int(seed), **asdict(settings)}
 
 
 def sample(
@@ -120,7 +155,8 @@ def sample(
     """
     if settings.seam_factors:
         graph = with_seam_factors(graph, model.card.limits)
-    sigmas = spaced_sigmas(model.schedule, settings.steps, settings.spacing, settings.sigma_end)
+    end = None if settings.spacing == "ddim" else settings.sigma_end
+    sigmas = spaced_sigmas(model.schedule, settings.steps, settings.spacing, end)
     frames = model.card.padding
     tally = tally or Tally()
 
@@ -137,7 +173,7 @@ def sample(
     job = Job(
         graph,
         bind,
-        get_sampler(settings.sampler),
+        get_sampler(settings.sampler, **settings.sampler_options),
         sigmas if begin is None else remaining(sigmas, strength),
         noise,
         model.card.limits,
@@ -162,12 +198,16 @@ def finish(
     features: NDArray[np.float32], plan: Plan, graph: Graph, fps: int, settings: dict[str, Any]
 ) -> Motion:
     """Turn sampled features (F, 263) into a `Motion` with constant bone lengths."""
-    prompts: list[str] = []
-    for segment, (first, end) in zip(plan.segments, graph.segments, strict=True):
-        prompts += [segment.prompt] * (end - first)
+    prompts = shown(plan, graph.segments)
     if len(prompts) != graph.n_frames:
         raise PlanError(f"plan: its segments cover {len(prompts)} of {graph.n_frames} frames")
     return to_motion(features, prompts, graph.seams, fps, settings)
+
+
+def shown(plan: Plan, segments: Sequence[tuple[int, int]]) -> list[str]:
+    """The prompt of each frame; `segments` are the first frame and one past the last of each of the plan's."""
+    pairs = zip(plan.segments, segments, strict=True)
+    return [segment.prompt for segment, (first, end) in pairs for _ in range(end - first)]
 
 
 def to_motion(

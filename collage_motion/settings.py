@@ -4,8 +4,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from collage_motion.errors import CollageError, ModelError
-from collage_motion.methods import check_method
-from collage_motion.topology import Variables
+from collage_motion.methods import check_method, check_on_graphs
+from collage_motion.samplers import OPTIONS, check_sampler
+from collage_motion.schedule import SPACINGS
+from collage_motion.topology import DEFAULT_OVERLAP, Variables
 
 if TYPE_CHECKING:
     from collage_motion.models import Model
@@ -19,8 +21,10 @@ class Settings:
     steps: denoising steps. guidance: classifier-free guidance scale. share_guidance: divide it among the
     prompts where windows of different ones overlap (see `compose.Guidance`). overlap: seconds that
     neighbouring windows share. variables: what an overlap is told (see `topology.chain`). sampler, spacing: names
-    in `samplers.SAMPLERS` and `schedule.SPACINGS`. sigma_end: the last noise level above zero; from there the
-    network's own idea of the clean motion ends the run, which leaves less jitter than going further down.
+    in `samplers.SAMPLERS` and `schedule.SPACINGS`. eta, order, churn: of the samplers that take them
+    (`samplers.OPTIONS`), None for their own defaults. sigma_end: the last noise level above zero; from there the
+    network's own idea of the clean motion ends the run, which leaves less jitter than going further down; the
+    strides of spacing "ddim" end where they end.
     max_tokens: memory budget, frames of all rows in one network call (200,000 take about 2 GB with the default
     model). padding: what a network trained without a frame mask is shown behind a window (see
     `padding.Padding`); others see nothing. method: how windows become one motion, a name in `methods.METHODS`.
@@ -31,9 +35,12 @@ class Settings:
     steps: int = 20
     guidance: float = 2.5
     share_guidance: bool = True
-    overlap: float = 1.5
+    overlap: float = DEFAULT_OVERLAP
     variables: Variables = "auto"
     sampler: str = "ddim"
+    eta: float | None = None
+    order: int | None = None
+    churn: float | None = None
     spacing: str = "uniform"
     sigma_end: float | None = 0.02
     max_tokens: int = 200_000
@@ -51,9 +58,35 @@ class Settings:
         if not 0 <= self.guidance <= 100:
             raise CollageError(f"guidance: got {self.guidance:g}; allowed: 0 to 100, usually 1.5 to 4")
         check_kind(self.padding)
+        check_sampler(self.sampler, **self.sampler_options)
+        if self.spacing not in SPACINGS:
+            raise CollageError(f"spacing: got {self.spacing!r}; allowed: {', '.join(SPACINGS)}")
         check_method(self.method, self.seam_factors)
         if not 0 <= self.blend <= 1:
             raise CollageError(f"blend: got {self.blend:g}; allowed: 0 (consensus average) to 1 (collage)")
+        if not 0 <= self.reconstruction_weight <= 100:
+            raise CollageError(
+                f"reconstruction weight: got {self.reconstruction_weight:g}; allowed: 0 to 100, usually 1"
+            )
+
+    def check_gradual(self) -> None:
+        """Raise CollageError for what cannot be where prompts pass gradually into one another."""
+        check_on_graphs(self.method)
+        if self.seam_factors:
+            raise CollageError(
+                "seam factors: where prompts pass gradually there is no change of prompt to put one on; leave them away"
+            )
+        if self.variables != Settings.variables:
+            raise CollageError(
+                f"variables {self.variables}: where prompts pass gradually overlaps are told what lies between their "
+                "windows; leave that away"
+            )
+
+    @property
+    def sampler_options(self) -> dict[str, float]:
+        """What the sampler is told besides: those of eta, order and churn that are given."""
+        values = {name: getattr(self, name) for name in OPTIONS}
+        return {name: value for name, value in values.items() if value is not None}
 
     def fitting(self, model: "Model") -> "Settings":
         """These settings without what the model has no null prompt for, guidance and untold overlaps.

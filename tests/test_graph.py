@@ -241,3 +241,23 @@ def test_the_drawing_of_a_small_graph():
         "= one window, # shared; windows hold 4 frames (0.2 s)",
         "network rows a step: 5 (2 with a prompt x 2, guided, + 1 without)",
     ]
+
+
+def counted(windows, **more):
+    """The graph of some windows without prompts."""
+    pieces = [Region(frames, None, count) for frames, count in counting_numbers(windows)]
+    regions = [Region(frames, None, 1) for frames in windows]
+    return Graph(1 + max(map(max, windows)), (*regions, *pieces), (), **more)
+
+
+def test_a_window_inside_another_is_one_still():
+    graph = counted([tuple(range(10)), tuple(range(5, 15)), (6, 7)])
+    assert [len(window.frames) for window in graph.windows] == [10, 10, 2]
+    assert {(piece.frames, piece.count) for piece in graph.variables} == {((5, 6, 7, 8, 9), -1), ((6, 7), -1)}
+
+
+def test_what_follows_a_frame_is_what_the_windows_say():
+    assert counted([(0, 1, 2), (2, 3, 4), (5, 6)]).following.tolist() == [1, 2, 3, 4, -1, 6, -1]
+    assert counted([(0, 1, 2), (2, 3, 0)], cyclic=True).following.tolist() == [1, 2, 3, 0]
+    assert counted([(0, 1), (1, 2, 3), (1, 4, 5)]).following.tolist() == [1, -1, 3, -1, 5, -1]  # a fork at 1
+    assert counted([(0,)]).following.tolist() == [-1]

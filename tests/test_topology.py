@@ -1,6 +1,7 @@
 """Chains and cycles: seconds to frames, splitting, what variables are told, and what is refused."""
 
 import time
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -8,18 +9,29 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from collage_motion import topology
 from collage_motion.card import Limits
 from collage_motion.errors import PlanError
 from collage_motion.graph import counting_numbers
 from collage_motion.plan import Plan, Segment, plan_from_prompts
-from collage_motion.topology import build, chain, cycle
+from collage_motion.settings import Settings
 
 LIMITS = Limits(min_frames=10, max_frames=196, fps=20)
+# By hand with overlaps of a second: 20 frames.
+build, chain, cycle = (
+    partial(make, overlap=1.0) for make in (topology.build, topology.chain, topology.cycle)
+)
 
 
 def spans(regions):
     """First and last frame of each region."""
     return [(region.frames[0], region.frames[-1]) for region in regions]
+
+
+def test_the_default_overlap_is_that_of_the_settings():
+    plan = plan_from_prompts(["walks", "runs"])
+    for make in (topology.build, topology.chain, topology.cycle):
+        assert make(plan, LIMITS) == make(plan, LIMITS, overlap=Settings.overlap)
 
 
 def test_a_chain_by_hand():
@@ -126,7 +138,9 @@ plans = st.lists(
 def test_laws_of_random_plans(segments, loop, overlap, variables):
     plan = Plan(tuple(segments), loop)
     try:
-        graph = build(plan, LIMITS, overlap, variables)  # that the sums are one, Graph checks itself
+        graph = build(
+            plan, LIMITS, overlap=overlap, variables=variables
+        )  # that the sums are one, Graph checks itself
     except PlanError as error:
         assert "segment '" in str(error)
         assume(False)

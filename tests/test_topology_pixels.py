@@ -14,9 +14,13 @@ from collage_motion.topology import FACES, cubemap, grid, quincunx
 from collage_motion.topology.cube import face_pixels, positions, rings
 
 
-def sizes(graph):
+def sizes_of(regions):
     """How many regions there are of each number of pixels and counting number."""
-    return Counter((len(region.frames), region.count) for region in graph.regions)
+    return Counter((len(region.frames), region.count) for region in regions)
+
+
+def sizes(graph):
+    return sizes_of(graph.regions)
 
 
 def test_a_grid_by_hand():
@@ -30,6 +34,15 @@ def test_a_grid_by_hand():
         ((14, 15, 16, 17), -1),
         ((14, 15, 20, 21, 26, 27), -1),
     }
+
+
+def test_corners_are_put_back_and_are_no_windows():
+    graph = grid(3, 2, (3, 4), (1, 2))
+    assert [len(window.frames) for window in graph.windows] == [12] * 6
+    assert sizes_of(graph.variables) == {(6, -1): 3, (4, -1): 4, (2, 1): 2}
+    assert "in 6 windows and 9 overlaps" in str(graph)
+    cube = cubemap(4)  # its faces count 1 and are windows: nothing contains them
+    assert len(cube.windows) == 18 and len(cube.variables) == 24
 
 
 @settings(max_examples=30, deadline=None)

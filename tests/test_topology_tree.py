@@ -1,17 +1,21 @@
 """Trees: branches that part share one overlap, every segment is one stretch of the canvas."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from collage_motion import topology
 from collage_motion.card import Limits
 from collage_motion.counting import counting_numbers
 from collage_motion.errors import PlanError
 from collage_motion.plan import Plan, Segment, plan_from_prompts
-from collage_motion.topology import Branch, chain, stories, tree
+from collage_motion.topology import Branch, stories
 
 LIMITS = Limits(min_frames=10, max_frames=196, fps=20)
+chain, tree = partial(topology.chain, overlap=1.0), partial(topology.tree, overlap=1.0)  # 20 frames
 
 
 def branch(*prompts: str, then: tuple[Branch, ...] = ()) -> Branch:
@@ -101,7 +105,9 @@ branches = st.recursive(
 @given(branches, st.sampled_from([0.0, 0.5, 0.75, 1.0]), st.sampled_from(["auto", "null", "prompt"]))
 def test_laws_of_random_trees(root, overlap, variables):
     try:
-        graph = tree(root, LIMITS, overlap, variables)  # that the sums are one, Graph checks itself
+        graph = tree(
+            root, LIMITS, overlap=overlap, variables=variables
+        )  # that the sums are one, Graph checks itself
     except PlanError as error:
         assert "segment '" in str(error)
         assume(False)

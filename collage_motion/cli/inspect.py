@@ -13,12 +13,11 @@ from collage_motion.cli.messages import warn_of_far_prompts
 from collage_motion.cli.options import (
     Loop,
     Model,
-    Overlap,
     Overwrite,
     Prompts,
-    Variables,
     read_request,
 )
+from collage_motion.cli.sampling import Overlap, Variables
 from collage_motion.diagram import draw
 from collage_motion.plan import Plan, write_plan
 from collage_motion.settings import Settings
@@ -43,7 +42,7 @@ def inspect(
     plan = read_request(prompts, loop)
     card = load_card(model)
     graph = build(plan, card, overlap, variables)
-    warn_of_far_prompts(plan, card)
+    warn_of_far_prompts((segment.prompt for segment in plan.segments), card)
     if save is not None:
         write_plan(plan, save, overwrite)
     typer.echo(plan_table(plan))

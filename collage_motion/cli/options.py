@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -10,6 +10,7 @@ from collage_motion.errors import PlanError
 from collage_motion.plan import Plan, plan_from_prompts, read_plan
 
 PLAN_SUFFIXES = (".yaml", ".yml")
+DEFAULT_OUTPUT = Path("motion.mp4")
 
 
 def number(kind: type[int] | type[float], low: float, high: float, allowed: str) -> Callable[[Any], Any]:
@@ -55,29 +56,43 @@ Loop = Annotated[
         show_default=False,
     ),
 ]
-Overlap = Annotated[
-    float,
+Seed = Annotated[
+    int,
     typer.Option(
-        parser=number(float, 0, 60, "seconds from 0 to 60, usually 0.5 to 1.5"),
-        metavar="SECONDS",
-        help="What neighbouring windows share, in seconds, where a plan file says nothing else: 0 to 60, usually 0.5 "
-        "to 1.5; 0 sets clips side by side.",
+        parser=number(int, 0, 2**64 - 1, "whole numbers from 0 to 2^64 - 1"),
+        metavar="NUMBER",
+        help="The same seed makes the same motion: 0 to 2^64 - 1.",
     ),
 ]
-Variables = Annotated[
-    Literal["auto", "null", "prompt"],
+Outputs = Annotated[
+    list[Path] | None,
     typer.Option(
-        parser=one_of("auto", "null", "prompt"),
-        metavar="auto|null|prompt",
-        help="What an overlap is told: its prompt where both windows have the same (auto), nothing (null), or always "
-        "a prompt, the earlier one of two.",
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Where to; the suffix picks the format: .mp4 or .gif (film), .bvh (skeleton animation), .npz (all "
+        f"arrays). Give it again for more files.  [default: {DEFAULT_OUTPUT}]",
+        show_default=False,
     ),
 ]
 Model = Annotated[
     str,
     typer.Option(metavar="NAME", help="A model that `models list` shows, or the folder of one."),
 ]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Where to compute: cpu, cuda, cuda:1, mps.  [default: the accelerator if there is one, else cpu]",
+        show_default=False,
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+
+
+def is_plan_file(text: str) -> bool:
+    """Whether an argument names a plan file and is no prompt."""
+    return text.lower().endswith(PLAN_SUFFIXES)
 
 
 def read_request(prompts: list[str], loop: bool | None) -> Plan:
@@ -85,7 +100,7 @@ def read_request(prompts: list[str], loop: bool | None) -> Plan:
 
     Raises PlanError.
     """
-    files = [text for text in prompts if text.lower().endswith(PLAN_SUFFIXES)]
+    files = [text for text in prompts if is_plan_file(text)]
     if not files:
         return plan_from_prompts(prompts, bool(loop))
     if len(prompts) > 1:

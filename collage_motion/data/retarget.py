@@ -112,7 +112,10 @@ CMU_CHARACTER: Final = SkeletonMap(
     up="upright",
 )
 
-SKELETONS: Final = (BANDAI_NAMCO, CMU_CHARACTER)
+OWN: Final = SkeletonMap(name="collage_motion's own", sources=JOINTS, metres=0.01, up="y")
+"""What `export` writes, perhaps changed by hand since."""
+
+SKELETONS: Final = (BANDAI_NAMCO, CMU_CHARACTER, OWN)
 """The skeletons that are known by the names of their joints."""
 
 _LIMBS: Final = {

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 METHODS = ("collage", "naive", "replacement", "reconstruction", "consensus", "handshake", "blend")
 ON_GRAPHS = ("collage", "consensus", "blend")
 """The methods that sum or average the regions of any graph: they take seam factors, given motions and morphs."""
+ON_CYCLES = ("collage", "consensus", "handshake", "blend")
+"""The methods that can close a loop."""
 
 
 def get_method(name: str) -> "Method":
@@ -20,9 +22,24 @@ def get_method(name: str) -> "Method":
     return getattr(import_module(f"collage_motion.methods.{name}"), name)
 
 
-def check_method(name: str, seam_factors: bool = False) -> None:
-    """Raise CollageError unless there is a method of that name, one that takes seam factors if asked for them."""
+def check_method(name: str, seam_factors: bool = False, loop: bool = False) -> None:
+    """Raise CollageError unless there is a method of that name that can do what is asked for."""
     if name not in METHODS:
         raise CollageError(f"method: got {name!r}; allowed: {', '.join(METHODS)}")
     if seam_factors and name not in ON_GRAPHS:
         raise CollageError(f"seam factors: got method {name!r}; allowed with: {', '.join(ON_GRAPHS)}")
+    if loop and name not in ON_CYCLES:
+        raise CollageError(
+            f"method {name}: it makes a motion from its beginning to its end and cannot close a loop; "
+            f"leave --loop away or use one of: {', '.join(ON_CYCLES)}"
+        )
+
+
+def check_on_graphs(name: str) -> None:
+    """Raise CollageError unless the method can hold given motions and pass between prompts."""
+    check_method(name)
+    if name not in ON_GRAPHS:
+        raise CollageError(
+            f"method {name}: it cannot hold a given motion or pass between prompts; "
+            f"allowed: {', '.join(ON_GRAPHS)}"
+        )

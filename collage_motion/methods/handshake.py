@@ -15,11 +15,13 @@ from collage_motion.methods.job import Job
 from collage_motion.methods.sliding import depth_weights
 
 STRENGTH = 0.9
-"""Share of the steps that the second take runs through."""
+"""Share of the steps that the second take runs through; PriorMDM leaves out 100 of 1,000."""
 MARGIN = 40
-"""Frames on each side of an overlap that the second take reads."""
+"""Frames on each side of an overlap that the second take reads. PriorMDM's reads both neighbours whole; here 80
+frames made seams no smoother than 40 and took a seventh longer."""
 SOFT = 10
-"""Frames on each side of an overlap over which the second take fades in and out."""
+"""Frames on each side of an overlap over which the second take fades in and out: those of PriorMDM's own commands.
+Its code falls back to 20, which made no difference here."""
 
 
 @dataclass(frozen=True)

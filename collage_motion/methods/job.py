@@ -11,6 +11,7 @@ from collage_motion.compose import PLAIN, Guidance
 from collage_motion.denoiser import Denoiser, WindowDenoiser
 from collage_motion.errors import CollageError
 from collage_motion.graph import Graph
+from collage_motion.methods import check_method
 from collage_motion.methods.lines import check_line
 from collage_motion.padding import Padding
 from collage_motion.samplers.steps import Progress, Sampler
@@ -70,14 +71,10 @@ class Job:
             denoise = self.condition(denoise)
         return self.sampler(denoise, x, self.sigmas, lambda k: self.noise(k + 1), progress or self.progress)
 
-    def refuse(self, name: str, *, loops: bool = False) -> None:
+    def refuse(self, name: str) -> None:
         """Raise CollageError for what a method that goes window by window cannot do."""
         check_line(self.graph, f"method {name}")
-        if loops and self.graph.cyclic:
-            raise CollageError(
-                f"method {name}: it makes a motion from its beginning to its end and cannot close a loop; "
-                "leave --loop away or use collage, consensus, handshake or blend"
-            )
+        check_method(name, loop=self.graph.cyclic)
         if self.start is not None or self.condition is not None:
             raise CollageError(
                 f"method {name}: it does not see the whole canvas at once, so it cannot be conditioned or edit a "

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from collage_motion.compose import compose
 from collage_motion.graph import Graph, Region
+from collage_motion.methods import check_method
 from collage_motion.methods.job import Job
 from collage_motion.methods.lines import check_line
 
@@ -18,8 +19,7 @@ def naive(job: Job) -> Tensor:
     PlanError when the text encoder cannot read so long a sentence.
     """
     check_line(job.graph, "method naive")
-    if job.graph.cyclic:
-        job.refuse("naive", loops=True)
+    check_method("naive", loop=job.graph.cyclic)
     said = [job.graph.prompts[r.prompt] for r in job.graph.windows if r.prompt is not None]
     sentence = ", then ".join(dict.fromkeys(said))
     prompts = (sentence,) if sentence else ()

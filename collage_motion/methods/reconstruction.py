@@ -13,5 +13,5 @@ def reconstruction(job: Job) -> Tensor:
     `job.weight` is the weight of `conditioning.reconstruction`. What is known already is kept as it was made;
     the gradient only draws the new frames. Raises CollageError for a loop.
     """
-    job.refuse("reconstruction", loops=True)
+    job.refuse("reconstruction")
     return slide(job, lambda denoise, past: conditioning.reconstruction(denoise, past, job.weight))

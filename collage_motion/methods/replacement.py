@@ -12,5 +12,5 @@ def replacement(job: Job) -> Tensor:
 
     Raises CollageError for a loop.
     """
-    job.refuse("replacement", loops=True)
+    job.refuse("replacement")
     return slide(job, conditioning.replacement)

@@ -10,20 +10,20 @@ from collage_motion.card import Limits, ModelCard
 from collage_motion.counting import counting_numbers
 from collage_motion.errors import PlanError
 from collage_motion.graph import Graph, Region
-from collage_motion.plan import Plan, Segment, checked_overlap
+from collage_motion.plan import DEFAULT_OVERLAP, Plan, Segment, checked_overlap
 
 Variables = Literal["auto", "null", "prompt"]
 
 
 def build(
-    plan: Plan, model: ModelCard | Limits, overlap: float = 1.0, variables: Variables = "auto"
+    plan: Plan, model: ModelCard | Limits, overlap: float = DEFAULT_OVERLAP, variables: Variables = "auto"
 ) -> Graph:
     """The cycle of a plan that loops, the chain of one that does not."""
     return (cycle if plan.loop else chain)(plan, model, overlap, variables)
 
 
 def chain(
-    plan: Plan, model: ModelCard | Limits, overlap: float = 1.0, variables: Variables = "auto"
+    plan: Plan, model: ModelCard | Limits, overlap: float = DEFAULT_OVERLAP, variables: Variables = "auto"
 ) -> Graph:
     """Windows in a row, each sharing an overlap with the next (DiffCollage section 4.1, linear chain).
 
@@ -41,7 +41,7 @@ def chain(
 
 
 def cycle(
-    plan: Plan, model: ModelCard | Limits, overlap: float = 1.0, variables: Variables = "auto"
+    plan: Plan, model: ModelCard | Limits, overlap: float = DEFAULT_OVERLAP, variables: Variables = "auto"
 ) -> Graph:
     """As `chain`, and the last segment overlaps with the first: the canvas closes (DiffCollage section 4.1).
 

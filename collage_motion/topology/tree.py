@@ -8,7 +8,7 @@ from collage_motion.card import Limits, ModelCard
 from collage_motion.counting import counting_numbers
 from collage_motion.errors import PlanError
 from collage_motion.graph import Graph, Region
-from collage_motion.plan import Plan, Segment
+from collage_motion.plan import DEFAULT_OVERLAP, Plan, Segment
 from collage_motion.topology.line import Line, Variables, Window, segment_bounds, told
 
 
@@ -44,7 +44,7 @@ class Story:
 
 
 def tree(
-    root: Branch, model: ModelCard | Limits, overlap: float = 1.0, variables: Variables = "auto"
+    root: Branch, model: ModelCard | Limits, overlap: float = DEFAULT_OVERLAP, variables: Variables = "auto"
 ) -> Graph:
     """Windows along branches that part: acyclic, so DiffCollage's approximation is the chain's (section 4.1).
 

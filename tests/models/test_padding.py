@@ -22,7 +22,7 @@ from collage_motion.padding import NOISE_STREAM, Padding, PaddingKind
 from collage_motion.pipeline import Settings, generate, generate_many, sample
 from collage_motion.plan import Segment, plan_from_prompts
 from collage_motion.text import Words
-from collage_motion.topology import build, chain, cycle
+from collage_motion.topology import Branch, build, chain, cycle, tree
 
 LIMITS = Limits(10, 196, 20)
 PLAN = plan_from_prompts(["walk::6", "run::5", "jump::7"])
@@ -92,6 +92,31 @@ def test_on_a_cycle_the_canvas_goes_on_around_the_seam() -> None:
         torch.testing.assert_close(window, x[0, places])
 
 
+def test_on_a_tree_no_branch_stands_behind_another() -> None:
+    plans = [
+        plan_from_prompts([f"{word}::{seconds}"]) for word, seconds in (("walk", 5), ("run", 4), ("jump", 3))
+    ]
+    graph = tree(Branch(plans[0], (Branch(plans[1]), Branch(plans[2]))), LIMITS, overlap=1.0)
+    x = canvas(graph)
+    noise = torch.from_numpy(frame_noise(4, graph.n_frames + 196, C, NOISE_STREAM))
+    windows = seen(graph, "canvas", x)
+    for region, window in zip(graph.windows, windows, strict=False):  # the stem ends in a fork, branches end
+        own, last = len(region.frames), region.frames[-1]
+        torch.testing.assert_close(window[:own], x[0, list(region.frames)])
+        torch.testing.assert_close(window[own:], 2.0 * noise[last + 1 :][: 196 - own])
+    lone = tree(
+        Branch(plans[0], (Branch(plans[1]),)), LIMITS, overlap=1.0
+    )  # no fork: it goes on as a chain does
+    x = canvas(lone)
+    torch.testing.assert_close(seen(lone, "canvas", x)[0, :180], x[0])
+
+
+def test_clips_set_side_by_side_do_not_stand_behind_one_another() -> None:
+    graph = chain(plan_from_prompts(["walk::3", "run::4"]), LIMITS, overlap=0.0)
+    x = canvas(graph)
+    torch.testing.assert_close(seen(graph, "canvas", x), seen(graph, "zeros", x))
+
+
 @pytest.mark.parametrize("kind", ["zeros", "canvas"])
 def test_what_is_predicted_behind_a_window_counts_nowhere(kind: PaddingKind) -> None:
     graph = chain(PLAN, LIMITS)
@@ -151,7 +176,7 @@ def test_precision_of_the_canvas_is_kept() -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    graph = chain(PLAN, LIMITS)
+    graph = chain(PLAN, LIMITS, overlap=1.0)
     with pytest.raises(CollageError, match="padding: got 'mirror'; allowed: zeros, canvas"):
         Padding(196, (0,), "mirror")  # type: ignore[arg-type]
     with pytest.raises(CollageError, match="padding: got 'mirror'"):
