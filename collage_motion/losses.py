@@ -34,7 +34,9 @@ class MotionLoss:
     The first term is Algorithm 2 of the DiffCollage paper (spec b.7). The second is ours: at low noise it decides
     jerk and foot sliding. Feet count `foot_weight` times. Its errors are measured in units of `scale` metres a frame;
     with `quiet_scale`, a clip whose own joints move less than that is measured in units of their root mean square
-    (at least `quiet_scale`), because a tremor that running hides is plain to see in somebody who stands still.
+    (at least `quiet_scale`), because a tremor that running hides is plain to see in somebody who stands still. This
+    holds where little noise is left: under much noise many clips are possible, weights that differ between them
+    move the mean that the network should predict (towards standing still), and the unit is `scale` for all.
     """
 
     def __init__(
@@ -60,8 +62,13 @@ class MotionLoss:
         self.joint_weights = self.joint_weights.to(device)
         return self
 
-    def __call__(self, predicted: Tensor, target: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the x0 term (B,) and the displacement term (B,) of normalised features (B, T, 263)."""
+    def __call__(
+        self, predicted: Tensor, target: Tensor, lengths: Tensor, clearness: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the x0 term (B,) and the displacement term (B,) of normalised features (B, T, 263).
+
+        clearness: (B,) share of the signal in the variance of the network's input (alpha-bar), 0 to 1.
+        """
         frames = torch.arange(target.shape[1], device=target.device)
         valid = (frames < lengths[:, None]).to(target.dtype)
         x0 = ((predicted - target).square().mean(-1) * valid).sum(1) / lengths
@@ -72,13 +79,15 @@ class MotionLoss:
         square = error.square().mean(-1) @ self.joint_weights / N_JOINTS
         pairs = valid[:, 1:]
         count = pairs.sum(1).clamp(min=1)
-        return x0, self.displacement * (square * pairs).sum(1) / count / self._unit(moved, pairs, count) ** 2
+        return x0, self.displacement * (square * pairs).sum(1) / count / self._unit(
+            moved, pairs, count, clearness
+        ) ** 2
 
-    def _unit(self, moved: Tensor, pairs: Tensor, count: Tensor) -> Tensor | float:
+    def _unit(self, moved: Tensor, pairs: Tensor, count: Tensor, clearness: Tensor) -> Tensor | float:
         if self.quiet_scale is None:
             return self.scale
         motion = ((moved.square().mean((-1, -2)) * pairs).sum(1) / count).sqrt()
-        return motion.clamp(self.quiet_scale, self.scale)
+        return self.scale * (motion.clamp(self.quiet_scale, self.scale) / self.scale) ** clearness
 
 
 class NoiseLevelBalance:

@@ -105,7 +105,7 @@ class Trainer:
             text = self.network.encode_words(words, mask) * keep_text.to(self.device)[:, None, None]
             out = self.network(x.transpose(1, 2)[:, :, None], t, text, mask, lengths)
         loss = self.loss if self.network.training else self.validation_loss
-        return loss(out[:, :, 0].transpose(1, 2).float(), x0, lengths)
+        return loss(out[:, :, 0].transpose(1, 2).float(), x0, lengths, self.signal[t].square())
 
     def train_step(self, batch: Batch) -> tuple[float, float]:
         """One optimiser step; returns the mean x0 loss and displacement loss."""

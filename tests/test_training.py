@@ -119,10 +119,26 @@ def test_padding_does_not_enter_the_loss() -> None:
     generator = torch.Generator().manual_seed(0)
     target, predicted = (torch.randn(2, 20, N_FEATURES, generator=generator) for _ in range(2))
     lengths = torch.tensor([20, 7])
-    wanted = loss(predicted, target, lengths)
+    clear = torch.ones(2)
+    wanted = loss(predicted, target, lengths, clear)
     predicted[1, 7:] = 99.0
-    for a, b in zip(wanted, loss(predicted, target, lengths), strict=True):
+    for a, b in zip(wanted, loss(predicted, target, lengths, clear), strict=True):
         torch.testing.assert_close(a, b)
+
+
+def test_a_tremor_counts_more_in_a_quiet_clip_and_only_without_noise() -> None:
+    plain = MotionLoss(torch.zeros(N_FEATURES), torch.ones(N_FEATURES))
+    quiet = MotionLoss(torch.zeros(N_FEATURES), torch.ones(N_FEATURES), quiet_scale=0.005)
+    generator = torch.Generator().manual_seed(0)
+    still = torch.zeros(3, 20, N_FEATURES)  # does not move at all: measured in units of the floor
+    moving = torch.randn(3, 20, N_FEATURES, generator=generator)
+    tremor = 0.01 * torch.randn(still.shape, generator=generator)
+    lengths, clearness = torch.full((3,), 20), torch.tensor([0.0, 0.5, 1.0])
+    (x0, before), (same_x0, after) = (f(still + tremor, still, lengths, clearness) for f in (plain, quiet))
+    torch.testing.assert_close(same_x0, x0)
+    torch.testing.assert_close(after / before, (0.02 / 0.005) ** (2 * clearness))
+    (_, before), (_, after) = (f(moving + tremor, moving, lengths, clearness) for f in (plain, quiet))
+    torch.testing.assert_close(after, before)
 
 
 @pytest.mark.golden
@@ -132,7 +148,7 @@ def test_x0_loss_is_the_reference_loss(golden: Path) -> None:
         torch.from_numpy(vectors[f"step/{name}"][:, :, 0]).transpose(1, 2) for name in ("x_t", "x0_pred")
     )
     loss = MotionLoss(torch.zeros(N_FEATURES), torch.ones(N_FEATURES), displacement=0.0)
-    got, _ = loss(x0, x, torch.from_numpy(vectors["loss/lengths"]))
+    got, _ = loss(x0, x, torch.from_numpy(vectors["loss/lengths"]), torch.ones(len(x)))
     torch.testing.assert_close(got, torch.from_numpy(vectors["loss/masked_l2"]), rtol=1e-5, atol=0)
 
 
