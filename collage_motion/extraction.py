@@ -3,7 +3,9 @@
 The exact form reproduces the data set with its flaws: when the heading passes 180 degrees away from +z, one
 yaw step gets the wrong sign, and a bone opposite to its rest direction becomes NaN. The mended form, the
 default, turns the right way and refuses such a bone. Both keep the data set's reading of the hips (see
-`inverse_kinematics`), because published statistics and models contain it. As there, rotations are float32.
+`inverse_kinematics`), because published statistics and models contain it. As there, rotations are float32, and
+sums, roots and products are rounded in its order and by torch's kernels: an arc between nearly opposite directions
+magnifies the last bit a thousandfold.
 """
 
 from typing import Any, Final
@@ -14,7 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from collage_motion.errors import DataError
 from collage_motion.features import ROTATION_PARENTS
-from collage_motion.rotation import inverse, matrix_to_six, multiply, rotate, to_matrix
+from collage_motion.rotation import inverse, matrix_to_six, multiply, to_matrix
 from collage_motion.skeleton import FEET, JOINTS, MIRROR, N_FEATURES, N_JOINTS, PARENTS, RAW_DIRECTIONS
 
 CONTACT_THRESHOLD: Final = 0.002
@@ -25,6 +27,18 @@ HEADING_SIGMA: Final = 20.0
 
 _RAW: Final = np.array(RAW_DIRECTIONS, dtype=np.float32)
 _ABOVE: Final = list(PARENTS[1:])
+
+
+def _levels() -> list[tuple[list[int], list[int]]]:
+    """Joints and the joints that their local rotations are relative to, from the root outwards."""
+    levels, done = [], [0]
+    while done:
+        done = [joint for joint in range(1, N_JOINTS) if ROTATION_PARENTS[joint] in done]
+        levels.append((done, [ROTATION_PARENTS[joint] for joint in done]))
+    return levels[:-1]
+
+
+_LEVELS: Final = _levels()
 _IDENTITY: Final = np.array([1, 0, 0, 0], dtype=np.float32)
 _LEFT_HAND: Final = (*range(22, 25), *range(34, 37), *range(25, 28), *range(31, 34), *range(28, 31))
 _RIGHT_HAND: Final = (*range(43, 49), *range(40, 43), *range(37, 40), *range(49, 52))
@@ -66,16 +80,16 @@ def extract_features(
 
     local = local_positions(places, root)
     if heading_free:
-        turns = _bone_turns(local, np.broadcast_to(_IDENTITY, root.shape), strict=mend_flip)
+        turns, _ = _bone_turns(local, np.broadcast_to(_IDENTITY, root.shape), strict=mend_flip)
 
     rows = np.empty((len(places) - 1, N_FEATURES), dtype=np.float32)
     blocks = (
         half_yaw,
-        rotate(root[1:], steps[:, 0])[:, ::2],
+        _rotate(root[1:], steps[:, 0])[:, ::2],
         places[:-1, 0, 1],
         local[:-1, 1:],
         matrix_to_six(to_matrix(turns[:-1, 1:])),
-        rotate(root[:-1, None], steps),
+        _rotate(root[:-1, None], steps),
         contacts,
     )
     return np.concatenate([block.reshape(len(rows), -1) for block in blocks], 1, out=rows)
@@ -98,7 +112,8 @@ def canonicalise(joints: ArrayLike) -> NDArray[np.float32]:
             "frame 0: the line across hips and shoulders is vertical or has no length, so the clip has no "
             "heading; start it at a frame in which the body stands"
         )
-    return rotate(_to_front(forward[None]), places.astype(np.float32))
+    forward /= np.linalg.norm(forward)
+    return _rotate(_to_front(forward[None]), places.astype(np.float32))
 
 
 def inverse_kinematics(joints: ArrayLike, smooth: bool = True, strict: bool = False) -> NDArray[np.float32]:
@@ -113,6 +128,11 @@ def inverse_kinematics(joints: ArrayLike, smooth: bool = True, strict: bool = Fa
     opposite the result is NaN, or with `strict` a `DataError`.
     """
     places = _clip(joints, least=1, finite=strict)
+    return _bone_turns(places, _root_turns(places, smooth, strict), strict)[0]
+
+
+def _root_turns(places: Floats, smooth: bool, strict: bool) -> NDArray[np.float32]:
+    """Rotations (T, 4) from each frame's heading to +z, the first frame's the identity."""
     forward = _heading((places[:, 1] - places[:, 2]) + (places[:, 17] - places[:, 16]))
     if strict:
         _refuse(_is_zero(forward), "the line across hips and shoulders is vertical or has no length")
@@ -123,60 +143,59 @@ def inverse_kinematics(joints: ArrayLike, smooth: bool = True, strict: bool = Fa
         _refuse((size < 1e-6)[:, 0], "the headings around it cancel out")
     with np.errstate(invalid="ignore"):
         forward = forward / size
-
     root = _to_front(forward) if strict else _shortest_arc(forward, _front())
     root[0] = _IDENTITY
-    return _bone_turns(places, root, strict)
+    return root
 
 
-def _bone_turns(places: Floats, root: NDArray[np.float32], strict: bool) -> NDArray[np.float32]:
-    """Local rotations (T, 22, 4) of bones relative to the bone above, the first ones to `root` (T, 4)."""
-    world = np.empty((*places.shape[:2], 4), dtype=np.float32)
-    world[:, 0] = root
+def _bone_turns(
+    places: Floats, root: NDArray[np.float32], strict: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Rotations (T, 22, 4) of bones relative to the bone above, the first ones to `root` (T, 4); and to the world."""
+    arcs = np.empty((*places.shape[:2], 4), dtype=np.float32)
     bones = places[:, 1:] - places[:, _ABOVE]
     length = np.linalg.norm(bones, axis=-1, keepdims=True)
     if strict:
         _refuse_bones((length == 0)[..., 0], "has no length")
     with np.errstate(invalid="ignore"):
-        world[:, 1:] = _shortest_arc(_RAW[1:], bones / length)
+        arcs[:, 1:] = _shortest_arc(_RAW[1:], bones / length)
     if strict:
-        _refuse_bones(
-            np.any(np.isnan(world[:, 1:]), axis=-1), "points exactly opposite to its rest direction"
-        )
+        _refuse_bones(np.any(np.isnan(arcs[:, 1:]), axis=-1), "points exactly opposite to its rest direction")
 
-    turns = world.copy()
-    turns[:, 1:] = multiply(inverse(world[:, list(ROTATION_PARENTS[1:])]), world[:, 1:])
-    return turns
+    turns = np.empty_like(arcs)
+    turns[:, 0] = root
+    world = turns.copy()
+    for joints, above in _LEVELS:
+        # The bone above stands where its rounded local rotations put it, not where its own arc would.
+        turns[:, joints] = multiply(inverse(world[:, above]), arcs[:, joints])
+        world[:, joints] = multiply(world[:, above], turns[:, joints])
+    return turns, world
 
 
 def local_positions(joints: Floats, root: Floats) -> Floats:
     """Joints (T, 22, 3) with each frame's root at x = z = 0, turned by its root quaternion (T, 4)."""
-    return rotate(root[:, None], joints - joints[:, :1] * np.array([1, 0, 1], dtype=joints.dtype))
+    return _rotate(root[:, None], joints - joints[:, :1] * np.array([1, 0, 1], dtype=joints.dtype))
 
 
 def uniform_skeleton(joints: ArrayLike, target_offsets: ArrayLike) -> Floats:
     """The same motion on a skeleton of other bone lengths, the root's path scaled by the ratio of the legs.
 
-    HumanML3D `uniform_skeleton`. There inverse and forward kinematics turn each target bone, which lies along
-    its rest direction, into the source bone's direction; here that direction is scaled, which is the same and
-    needs no rotation. The source's leg length is that of frame 0.
+    HumanML3D `uniform_skeleton`: the rotations of the bones, then forward kinematics with the target's, each
+    step rounded as there. The source's leg length is that of frame 0.
 
     Takes (T, 22, 3) and offsets (22, 3), as `offsets_of` gives them, in metres. Returns (T, 22, 3). Raises
-    `DataError` on other shapes, joints that are not finite, and bones without length.
+    `DataError` on other shapes, joints that are not finite, frames without a heading, and bones without length
+    or opposite to their rest direction.
     """
-    places = _clip(joints, least=1, finite=True).astype(np.float64)
-    target = np.asarray(target_offsets, dtype=np.float64)
+    places = _clip(joints, least=1, finite=True)
+    target = np.asarray(target_offsets, dtype=np.float32)
     if target.shape != (N_JOINTS, 3):
         raise DataError(f"target offsets have shape {target.shape}; expected ({N_JOINTS}, 3)")
-    bones = places[:, 1:] - places[:, _ABOVE]
-    length = np.linalg.norm(bones, axis=-1, keepdims=True)
-    _refuse_bones((length == 0)[..., 0], "has no length")
-    bones *= np.linalg.norm(target[1:], axis=-1)[:, None] / length
-
-    placed = np.empty_like(places)
+    _, world = _bone_turns(places, _root_turns(places, smooth=False, strict=True), strict=True)
+    placed = np.empty(places.shape)
     placed[:, 0] = places[:, 0] * (_leg(target) / _leg(offsets_of(places[0])))
     for joint, above in enumerate(_ABOVE, start=1):
-        placed[:, joint] = placed[:, above] + bones[:, joint - 1]
+        placed[:, joint] = _rotate(world[:, joint], target[joint]) + placed[:, above]
     return placed
 
 
@@ -190,7 +209,7 @@ def offsets_of(pose: ArrayLike) -> NDArray[np.float32]:
     if places.shape != (N_JOINTS, 3):
         raise DataError(f"the pose has shape {places.shape}; expected ({N_JOINTS}, 3)")
     offsets = _RAW.copy()
-    offsets[1:] *= np.linalg.norm(places[1:] - places[_ABOVE], axis=-1, keepdims=True)
+    offsets[1:] *= _length(places[1:] - places[_ABOVE])[:, None]
     return offsets
 
 
@@ -244,16 +263,17 @@ def _refuse_bones(bad: NDArray[np.bool_], what: str) -> None:
         )
 
 
-def _leg(offsets: Floats) -> float:
+def _leg(offsets: NDArray[np.float32]) -> np.float32:
     """Upper plus lower right leg, each by its largest component, as the data set measures it."""
-    return float(np.abs(offsets[5]).max() + np.abs(offsets[8]).max())
+    upper, lower = np.abs(offsets[[5, 8]]).max(-1)
+    return np.float32(upper + lower)
 
 
 def _heading(across: Floats) -> NDArray[np.float64]:
     """Horizontal (0, 1, 0) x unit(across), itself not normalised, of vectors (..., 3) from left to right."""
     length = np.linalg.norm(across, axis=-1, keepdims=True)
-    across = across.astype(np.float64) / np.where(_is_zero(across)[..., None], 1, length)
-    return np.stack([across[..., 2], np.zeros(across.shape[:-1]), -across[..., 0]], -1)
+    across = across / np.where(_is_zero(across)[..., None], 1, length)  # in the joints' own precision
+    return np.stack([across[..., 2], np.zeros(across.shape[:-1]), -across[..., 0]], -1).astype(np.float64)
 
 
 def _is_zero(vectors: Floats) -> NDArray[np.bool_]:
@@ -274,7 +294,37 @@ def _to_front(forward: Floats) -> NDArray[np.float32]:
 def _shortest_arc(a: Floats, b: Floats) -> NDArray[np.float32]:
     """Quaternion that turns a into b; NaN for opposite or zero vectors."""
     a, b = a.astype(np.float32), b.astype(np.float32)
-    scalar = np.sqrt((a * a).sum(-1) * (b * b).sum(-1)) + (a * b).sum(-1)
-    arc = np.concatenate([scalar[..., None], np.cross(a, b)], -1)
+    scalar = _sqrt((a * a).sum(-1) * (b * b).sum(-1)) + (a * b).sum(-1)
+    arc = np.concatenate([scalar[..., None], _cross(a, b)], -1)
     with np.errstate(invalid="ignore"):
         return arc / np.linalg.norm(arc, axis=-1, keepdims=True)
+
+
+def _rotate(q: Floats, v: Floats) -> NDArray[np.float32]:
+    """Vectors (..., 3) turned by unit quaternions (..., 4), as `rotation.rotate`."""
+    v = v.astype(np.float32)
+    across = _cross(q[..., 1:], v)
+    return v + 2 * (q[..., :1] * across + _cross(q[..., 1:], across))
+
+
+def _cross(a: Floats, b: Floats) -> NDArray[np.float32]:
+    """Cross product in float32. Like the two below it is torch's: some of its kernels round otherwise than numpy's."""
+    return _torch().linalg.cross(*(_tensor(v) for v in np.broadcast_arrays(a, b))).numpy()
+
+
+def _sqrt(x: Floats) -> NDArray[np.float32]:
+    return _torch().sqrt(_tensor(x)).numpy()
+
+
+def _length(vectors: Floats) -> Floats:
+    return _torch().linalg.vector_norm(_tensor(vectors), dim=-1).numpy()
+
+
+def _tensor(array: Floats) -> Any:
+    return _torch().from_numpy(np.ascontiguousarray(array))
+
+
+def _torch() -> Any:
+    import torch  # only here, so that what imports this module need not wait for it
+
+    return torch

@@ -31,12 +31,13 @@ def multiply(a: ArrayLike, b: ArrayLike) -> Array:
     p, q = _floats(a), _floats(b)
     pw, px, py, pz = p[..., 0], p[..., 1], p[..., 2], p[..., 3]
     qw, qx, qy, qz = q[..., 0], q[..., 1], q[..., 2], q[..., 3]
+    # The order of the sums is that of HumanML3D's code, whose float32 results `extraction` reproduces bit by bit.
     return np.stack(
         (
             pw * qw - px * qx - py * qy - pz * qz,
-            pw * qx + px * qw + py * qz - pz * qy,
-            pw * qy - px * qz + py * qw + pz * qx,
-            pw * qz + px * qy - py * qx + pz * qw,
+            px * qw + pw * qx - pz * qy + py * qz,
+            py * qw + pz * qx + pw * qy - px * qz,
+            pz * qw - py * qx + px * qy + pw * qz,
         ),
         axis=-1,
     )

@@ -61,11 +61,14 @@ def _reason(message: str, kind: str) -> str:
     return f"truncated or no checkpoint ({kind}); copy the file again"
 
 
-def check_tensors(tensors: Mapping[str, Any], wanted: Shapes, where: str) -> dict[str, Tensor]:
-    """The tensors as contiguous float32 (half precision among them), if their names and shapes are the wanted.
+def check_tensors(
+    tensors: Mapping[str, Any], wanted: Shapes, where: str, *, any_precision: bool = True
+) -> dict[str, Tensor]:
+    """The tensors as contiguous float32, if their names and shapes are the wanted.
 
-    Raises ModelError that names every one that is missing, unexpected, of another shape, no floating point
-    tensor or not finite.
+    any_precision: take half and double precision as well; else they are refused, as somebody's copy that has lost
+    digits of the original, or never was one. Raises ModelError that names every one that is missing, unexpected,
+    of another shape, no floating point tensor or not finite.
     """
     good = {name: value for name, value in tensors.items() if isinstance(value, Tensor)}
     if not good.keys() & wanted.keys():
@@ -85,12 +88,26 @@ def check_tensors(tensors: Mapping[str, Any], wanted: Shapes, where: str) -> dic
             name for name in wanted if name in tensors and not (name in good and _is_plain_float(good[name]))
         ],
     }
+    if not any_precision:
+        faults["not float32"] = _of_other_precision(good, wanted)
     if not any(faults.values()):
         faults["not finite"] = [name for name in wanted if not good[name].isfinite().all()]
     if any(faults.values()):
         listed = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in faults.items() if names)
         raise ModelError(f"{where}: weights do not fit: {listed}")
     return {name: good[name].detach().to(torch.float32).contiguous() for name in wanted}
+
+
+def _of_other_precision(tensors: Mapping[str, Tensor], wanted: Shapes) -> list[str]:
+    """Names and kinds of the floating point tensors that are not float32; one entry where that is all of them."""
+    kinds = {
+        name: str(tensors[name].dtype).removeprefix("torch.")
+        for name in wanted
+        if name in tensors and tensors[name].is_floating_point() and tensors[name].dtype != torch.float32
+    }
+    if len(kinds) == len(wanted):
+        return [f"all {len(wanted)} are {' or '.join(sorted(set(kinds.values())))}; take the original file"]
+    return [f"{name} ({kind})" for name, kind in kinds.items()]
 
 
 def _is_plain_float(tensor: Tensor) -> bool:

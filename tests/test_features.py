@@ -71,10 +71,11 @@ def test_recovery_agrees_with_the_reference(golden: Path, kind: str):
         np.testing.assert_allclose(np.asarray(value), known[name], rtol=0, atol=tolerance, err_msg=name)
 
 
-def test_published_clip_gives_its_published_joints(shared: Path):
+@pytest.mark.parametrize("name", ["012314", "000000"])
+def test_published_clip_gives_its_published_joints(name: str, shared: Path):
     clip = shared / "data/humanml3d-samples/HumanML3D"
-    features = np.load(clip / "new_joint_vecs/012314.npy")
-    joints = np.load(clip / "new_joints/012314.npy")
+    features = np.load(clip / f"new_joint_vecs/{name}.npy")
+    joints = np.load(clip / f"new_joints/{name}.npy")
     np.testing.assert_allclose(features_to_joints(features), joints, rtol=0, atol=1e-5)
 
 

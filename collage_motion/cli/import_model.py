@@ -1,5 +1,6 @@
 """`collage-motion models import`: a released MDM checkpoint becomes an installed model."""
 
+import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
@@ -108,7 +109,8 @@ def _named(files: list[Path], source: str | None, sha256: str | None) -> tuple[P
     from collage_motion.models.download import check_address
 
     check_address(source)
-    file = PurePosixPath(unquote(urlsplit(source).path)).name or "checkpoint.pt"
+    named = PurePosixPath(unquote(urlsplit(source).path)).name
+    file = re.sub(r"[^A-Za-z0-9._-]", "_", named)[-80:].lstrip(".") or "checkpoint.pt"
     return models_home().parent / "downloads" / file, files[0] if files else None
 
 

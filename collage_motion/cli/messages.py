@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,6 @@ import typer
 
 from collage_motion.card import ModelCard
 from collage_motion.cli import PROGRAM, one_line
-from collage_motion.plan import Plan
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -23,11 +23,11 @@ def warn(message: str) -> None:
     typer.echo(f"{PROGRAM}: warning: {one_line(message)}", err=True)
 
 
-def warn_of_far_prompts(plan: Plan, card: ModelCard) -> None:
+def warn_of_far_prompts(prompts: Iterable[str], card: ModelCard) -> None:
     """Warn of each prompt that is far from all that the model was trained on."""
     from collage_motion.nearest import warning_of  # reads the word vectors, so only when asked
 
-    for prompt in dict.fromkeys(segment.prompt for segment in plan.segments):
+    for prompt in dict.fromkeys(prompts):
         message = warning_of(prompt, card)
         if message is not None:
             warn(message)

@@ -6,7 +6,7 @@ from textwrap import fill
 import typer
 
 from collage_motion.card import ModelCard, find_models, models_home, read_card
-from collage_motion.cli.text_files import describe_text_encoders
+from collage_motion.cli.text_files import describe_outside_files, missing_text_files
 from collage_motion.errors import CollageError, ModelError
 
 
@@ -21,7 +21,7 @@ def list_models() -> None:
             broken.append(str(error))
     if not places:
         typer.echo(f"no models are installed; put one into {models_home()}/NAME")
-    typer.echo(describe_text_encoders())
+    typer.echo(describe_outside_files())
     if broken:
         raise CollageError("; ".join(broken))
 
@@ -34,17 +34,26 @@ def describe(name: str, card: ModelCard) -> str:
     facts = {
         "windows": f"{card.limits.span} at {card.fps} frames a second; longer segments are split",
         "reads": _reading(card),
+        "missing": missing_text_files(str(card.text.get("encoder")), card.text.get("path")),
         "licence": card.licence,
         "weights": f"{size:.1f} MB in {card.folder}" if weights else f"missing in {card.folder}",
         "trained": _training(card),
         f"knows {len(card.actions)} actions": ", ".join(card.actions),
     }
-    lines = [
-        fill(f"{label}: {text}", width, initial_indent="  ", subsequent_indent="    ")
-        for label, text in facts.items()
-        if text
-    ]
+    lines = [_wrapped(f"{label}: {text}", width) for label, text in facts.items() if text]
     return "\n".join([name, *lines])
+
+
+def _wrapped(text: str, width: int) -> str:
+    # Paths stay whole, so that they can be copied.
+    return fill(
+        text,
+        width,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def _reading(card: ModelCard) -> str:

@@ -129,7 +129,7 @@ def read_normalisation(folder: Path | None) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_checkpoint(path: Path, arguments: Arguments) -> tuple[dict[str, Tensor], MdmConfig]:
-    """Weights as float32 under the names of `MDM.state_dict()`, and the configuration they fit.
+    """The float32 weights under the names of `MDM.state_dict()`, and the configuration they fit.
 
     The averaged weights are taken when the arguments say so and the file has them; text encoder weights and the
     positional tables in the file are left out (spec a.3). Raises ModelError naming every key that is wrong.
@@ -151,7 +151,7 @@ def read_checkpoint(path: Path, arguments: Arguments) -> tuple[dict[str, Tensor]
     )
     with torch.device("meta"):
         wanted = {key: tuple(value.shape) for key, value in MDM(config).state_dict().items()}
-    return check_tensors(state, wanted, str(path)), config
+    return check_tensors(state, wanted, str(path), any_precision=False), config
 
 
 def _chosen(content: Mapping[str, Any], averaged: bool, path: Path) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class ClipEncoder:
             place = encoding.offsets[TOKENS][0]
             warnings.warn(
                 f"prompt {prompt[:40]!r}... has {len(ids)} word pieces; this model reads {TOKENS}: it was cut "
-                f"behind {text[:place].strip()[-30:]!r}, without {text[place:].strip()[:60]!r}; split it into "
+                f"behind {' '.join(text[:place].split()[-4:])!r}, without {text[place:].strip()[:60]!r}; split it into "
                 "several segments",
                 PromptWarning,
                 stacklevel=2,

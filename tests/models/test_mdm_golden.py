@@ -1,5 +1,6 @@
 """The MDM network against the reference's vectors: both forms, the masks, and whole guided sampling loops."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,11 @@ from collage_motion.schedule import DiscreteSchedule, vp_scale
 
 pytestmark = pytest.mark.golden
 Vectors = dict[str, Tensor]
+SIZES = ("latent_dim", "ff_size", "num_layers", "num_heads")
+VARIANTS = ("dec_clip", "dec_clip_emb", "dec_bert")
+LOOP = re.compile(
+    r"loop/(?:(?P<spacing>ddim\d+)_of_(?P<total>\d+)_eta(?P<eta>[\d.]+)|ancestral_(?P<all>\d+)of(?P=all))"
+)
 
 
 def load(path: Path) -> Vectors:
@@ -25,16 +31,16 @@ def load(path: Path) -> Vectors:
 
 def network(vectors: Vectors, prefix: str, **changes: object) -> MDM:
     state = {k.removeprefix(prefix): v for k, v in vectors.items() if k.startswith(prefix)}
-    pe = state.pop("sequence_pos_encoder.pe", None)
-    state.pop("embed_timestep.sequence_pos_encoder.pe", None)
-    sizes = {
-        name: int(vectors[f"config/{name}"]) for name in ("latent_dim", "ff_size", "num_layers", "num_heads")
+    tables = [state.pop(key) for key in list(state) if key.endswith("sequence_pos_encoder.pe")]
+    sizes = {name: int(vectors[f"config/{name}"]) for name in SIZES}
+    sizes |= {
+        "text_dim": state["embed_text.weight"].shape[1],
+        "n_features": len(state["output_process.poseFinal.bias"]),
     }
-    text_dim = state["embed_text.weight"].shape[1]
-    config = MdmConfig(**sizes, text_dim=text_dim, **changes)  # type: ignore[arg-type]
+    config = MdmConfig(**sizes, **changes)  # type: ignore[arg-type]
     result = MDM(config).eval().requires_grad_(False)
     result.load_state_dict(state)
-    if pe is not None:
+    for pe in tables:
         close(positional_table(len(pe), config.latent_dim)[:, None], pe, 1e-6)
     return result
 
@@ -55,89 +61,98 @@ def decoder(golden: Path) -> Vectors:
 
 
 def cases(vectors: Vectors) -> list[str]:
-    return sorted({name.split("/")[0] for name in vectors if name[0] == "c" and name[1].isdigit()})
+    return sorted({name.split("/")[0] for name in vectors if re.match(r"c\d+/", name)})
 
 
-def test_encoder_outputs(encoder: Vectors) -> None:
-    model = network(encoder, "sd/")
-    known = set(cases(encoder))
-    assert known
-    for case in known:
-        x, steps, text, lengths = (
-            encoder[f"{case}/{name}"] for name in ("x", "timesteps", "text_embed", "lengths")
-        )
-        null = torch.zeros_like(text)
-        close(model.time_vector(steps), encoder[f"{case}/timestep_embedding"], 1e-5)
-        close(model.condition(steps, text), encoder[f"{case}/cond_token"], 1e-5)
-        close(model.condition(steps, null), encoder[f"{case}/null_token"], 1e-5)
-        conditional, unconditional = model(x, steps, text), model(x, steps, null)
-        close(conditional, encoder[f"{case}/out_cond"], 1e-5)
-        close(unconditional, encoder[f"{case}/out_uncond"], 1e-5)
-        close(unconditional + 2.5 * (conditional - unconditional), encoder[f"{case}/out_cfg2.5"], 2e-5)
-        if f"{case}/out_cond_framemask" in encoder:
-            close(model(x, steps, text, None, lengths), encoder[f"{case}/out_cond_framemask"], 1e-5)
-            close(model(x, steps, null, None, lengths), encoder[f"{case}/out_uncond_framemask"], 1e-5)
+def check(vectors: Vectors, name: str, got: Tensor, tolerance: float, needed: bool = True) -> set[str]:
+    """Compare with the array of that name, which may be missing unless it is needed; returns the names it was."""
+    if name not in vectors and not needed:
+        return set()
+    close(got, vectors[name], tolerance)
+    return {name}
 
 
-def test_encoder_insides(encoder: Vectors) -> None:
-    model = network(encoder, "sd/")
-    for case in (case for case in cases(encoder) if f"{case}/after_layer0" in encoder):
-        x, steps, text = (encoder[f"{case}/{name}"] for name in ("x", "timesteps", "text_embed"))
-        frames = model.input_process.poseEmbedding(x[:, :, 0].transpose(1, 2))
-        tokens = model.token_sequence(frames, model.condition(steps, text))
-        close(tokens.transpose(0, 1), encoder[f"{case}/after_pos_encoding"], 1e-5)
-        close(
-            model.seqTransEncoder.layers[0](tokens, None).transpose(0, 1),
-            encoder[f"{case}/after_layer0"],
-            1e-5,
-        )
-
-
-@pytest.mark.parametrize(
-    ("name", "steps", "spacing", "eta"),
-    [("ddim50_of_1000_eta0", 1000, "ddim50", 0.0), ("ddim50_of_1000_eta1", 1000, "ddim50", 1.0),
-     ("ancestral_50of50", 50, 50, None)],
-)  # fmt: skip
-def test_guided_loops(encoder: Vectors, name: str, steps: int, spacing: str | int, eta: float | None) -> None:
-    schedule = DiscreteSchedule.cosine(steps)
-    windows = MdmDenoiser(
-        network(encoder, "sd/"), schedule, encoder["loop/text_embed"], None, mask_frames=False
+def check_case(model: MDM, vectors: Vectors, case: str) -> set[str]:
+    """Compare everything that is known of one case; returns the names of the arrays."""
+    x, steps, text, lengths = (
+        vectors[f"{case}/{name}"] for name in ("x", "timesteps", "text_embed", "lengths")
     )
-    start = encoder["loop/x_T"][:, :, 0].transpose(1, 2)
-    graph = Graph(start.shape[1], (Region(tuple(range(start.shape[1])), 0, 1),), ("the prompt",))
-    denoise = compose(graph, windows, guidance=Guidance(float(encoder["loop/scale"])))
-
-    def noise(k: int) -> Tensor:
-        return encoder["loop/noises"][k][:, :, 0].transpose(1, 2)
-
-    sigmas = schedule.sigmas(spacing)
-    x = start / vp_scale(sigmas[0])
-    result = ancestral(denoise, x, sigmas, noise) if eta is None else ddim(denoise, x, sigmas, noise, eta=eta)
-    close(result.transpose(1, 2)[:, :, None], encoder[f"loop/{name}"], 1e-4)
-
-
-def test_every_array_of_the_encoder_file_is_known(encoder: Vectors) -> None:
-    per_case = "x timesteps text_embed lengths out_cond out_uncond out_cfg2.5 out_cond_framemask out_uncond_framemask"
-    per_case += " timestep_embedding cond_token null_token after_pos_encoding after_layer0"
-    known = {f"{case}/{name}" for case in cases(encoder) for name in per_case.split()}
-    loop = "x_T text_embed scale noises ddim50_of_1000_eta0 ddim50_of_1000_eta1 ancestral_50of50"
-    known |= {f"loop/{name}" for name in loop.split()}
-    unknown = [n for n in encoder if n not in known and not n.startswith(("sd/", "config/"))]
-    assert not unknown
-
-
-def test_decoder_with_words(decoder: Vectors) -> None:
-    model = network(decoder, "dec_bert/sd/", arch="trans_dec")
-    x, steps, lengths = decoder["x"], decoder["timesteps"], decoder["lengths"]
-    words, mask = decoder["bert/token_embed"].transpose(0, 1), ~decoder["bert/padding_mask"]
-    close(model(x, steps, words, mask), decoder["dec_bert/out_cond"], 1e-5)
-    close(model(x, steps, words, mask, lengths), decoder["dec_bert/out_cond_framemask"], 1e-5)
-    null = torch.zeros_like(words)
-    close(model(x, steps, null, mask, lengths), decoder["dec_bert/out_uncond_framemask"], 1e-5)
+    null = torch.zeros_like(text)
+    conditional, unconditional = model(x, steps, text), model(x, steps, null)
+    token = model.condition(steps, text)
+    sequence = model.token_sequence(model.input_process.poseEmbedding(x[:, :, 0].transpose(1, 2)), token)
+    found = {f"{case}/{name}" for name in ("x", "timesteps", "text_embed", "lengths")}
+    for name, got in (
+        ("timestep_embedding", model.time_vector(steps)),
+        ("cond_token", token),
+        ("null_token", model.condition(steps, null)),
+        ("out_cond", conditional),
+        ("out_uncond", unconditional),
+    ):
+        found |= check(vectors, f"{case}/{name}", got, 1e-5)
+    for name, got in (
+        ("out_cond_framemask", model(x, steps, text, None, lengths)),
+        ("out_uncond_framemask", model(x, steps, null, None, lengths)),
+        ("after_pos_encoding", sequence.transpose(0, 1)),
+        ("after_layer0", model.seqTransEncoder.layers[0](sequence, None).transpose(0, 1)),
+    ):
+        found |= check(vectors, f"{case}/{name}", got, 1e-5, needed=False)
+    for name in vectors:
+        if match := re.fullmatch(rf"{case}/out_cfg([\d.]+)", name):
+            guided = unconditional + float(match[1]) * (conditional - unconditional)
+            found |= check(vectors, name, guided, 2e-5)
+    return found
 
 
-@pytest.mark.parametrize("variant", ["dec_clip", "dec_clip_emb"])
-def test_decoder_with_one_token(decoder: Vectors, variant: str) -> None:
+def check_loop(model: MDM, vectors: Vectors, name: str) -> None:
+    """Run one guided loop through our own denoiser, composition and sampler, a sample at a time."""
+    match = LOOP.fullmatch(name)
+    assert match is not None
+    schedule = DiscreteSchedule.cosine(int(match["total"] or match["all"]))
+    sigmas = schedule.sigmas(match["spacing"] or len(schedule))
+    starts, scales = vectors["loop/x_T"], vectors["loop/scale"].expand(len(vectors["loop/x_T"]))
+    for n, start in enumerate(starts[:, :, 0].transpose(1, 2)):
+        text = vectors["loop/text_embed"][n : n + 1]
+        windows = MdmDenoiser(model, schedule, text, None, mask_frames=False)
+        graph = Graph(len(start), (Region(tuple(range(len(start))), 0, 1),), ("the prompt",))
+        denoise = compose(graph, windows, guidance=Guidance(float(scales[n])))
+
+        def noise(k: int, n: int = n) -> Tensor:
+            return vectors["loop/noises"][k, n : n + 1, :, 0].transpose(1, 2)
+
+        x = start[None] / vp_scale(sigmas[0])
+        if match["all"]:
+            result = ancestral(denoise, x, sigmas, noise)
+        else:
+            result = ddim(denoise, x, sigmas, noise, eta=float(match["eta"]))
+        close(result.transpose(1, 2)[:, :, None], vectors[name][n : n + 1], 1e-4)
+
+
+def unknown(vectors: Vectors, known: set[str], weights: tuple[str, ...]) -> list[str]:
+    """Names of arrays that are neither compared, nor inputs, nor sizes, nor weights (which must fit the network)."""
+    known |= {f"config/{name}" for name in SIZES}
+    return [name for name in vectors if name not in known and not name.startswith(weights)]
+
+
+def test_the_encoder(encoder: Vectors) -> None:
+    model = network(encoder, "sd/")
+    known = set().union(*(check_case(model, encoder, case) for case in cases(encoder)))
+    known |= {f"loop/{name}" for name in ("x_T", "text_embed", "scale", "noises")}
+    known |= {name for name in encoder if LOOP.fullmatch(name)}
+    assert not unknown(encoder, known, ("sd/",)), "arrays no test knows"
+
+
+@pytest.mark.parametrize("kind", ["eta0", "eta1", "ancestral"])
+def test_guided_loops(encoder: Vectors, kind: str) -> None:
+    names = [name for name in encoder if LOOP.fullmatch(name) and kind in name]
+    assert names
+    for name in names:
+        check_loop(network(encoder, "sd/"), encoder, name)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_decoder(decoder: Vectors, variant: str) -> None:
+    words = variant == "dec_bert"
     model = network(
         decoder,
         f"{variant}/sd/",
@@ -145,15 +160,20 @@ def test_decoder_with_one_token(decoder: Vectors, variant: str) -> None:
         emb_trans_dec=variant.endswith("emb"),
         emb_token_text=False,
     )
-    x, steps, text = decoder["x"], decoder["timesteps"], decoder["clip/text_embed"]
-    close(model(x, steps, text), decoder[f"{variant}/out_cond"], 1e-5)
-    close(model(x, steps, torch.zeros_like(text)), decoder[f"{variant}/out_uncond"], 1e-5)
+    x, steps, lengths = decoder["x"], decoder["timesteps"], decoder["lengths"]
+    text = decoder["bert/token_embed"].transpose(0, 1) if words else decoder["clip/text_embed"]
+    mask = ~decoder["bert/padding_mask"] if words else None
+    found: set[str] = set()
+    for condition, given in (("cond", text), ("uncond", torch.zeros_like(text))):
+        for suffix, valid in (("", None), ("_framemask", lengths)):
+            name = f"{variant}/out_{condition}{suffix}"
+            needed = name.endswith("out_cond")
+            found |= check(decoder, name, model(x, steps, given, mask, valid), 1e-5, needed)
+    assert len(found) >= 2
+    assert {name for name in decoder if name.startswith(f"{variant}/out")} == found, "arrays no test knows"
 
 
 def test_every_array_of_the_decoder_file_is_known(decoder: Vectors) -> None:
-    variants = ("dec_clip", "dec_clip_emb", "dec_bert")
-    outputs = ("out_cond", "out_uncond", "out_cond_framemask", "out_uncond_framemask")
-    known = {f"{variant}/{output}" for variant in variants for output in outputs}
-    known |= {"x", "timesteps", "lengths", "clip/text_embed", "bert/token_embed", "bert/padding_mask"}
-    unknown = [n for n in decoder if n not in known and "/sd/" not in n and not n.startswith("config/")]
-    assert not unknown
+    known = {"x", "timesteps", "lengths", "clip/text_embed", "bert/token_embed", "bert/padding_mask"}
+    known |= {name for name in decoder if name.startswith(tuple(f"{v}/out" for v in VARIANTS))}
+    assert not unknown(decoder, known, tuple(f"{v}/sd/" for v in VARIANTS)), "arrays no test knows"
