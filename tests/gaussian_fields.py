@@ -25,6 +25,11 @@ def decaying(distances: np.ndarray, length: float) -> Tensor:
     return torch.tensor(np.exp(-np.asarray(distances, np.float64) / length))
 
 
+def markov(n: int, correlation: float = 0.8) -> Tensor:
+    """A Markov line of unit variance whose neighbours have this correlation."""
+    return decaying(line_distances(n), -1.0 / np.log(correlation))
+
+
 def line_distances(n: int) -> np.ndarray:
     return np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
 
@@ -93,6 +98,26 @@ def posterior_mean(covariance: Tensor, x: Tensor, sigma: float) -> Tensor:
     return posterior(covariance, sigma) @ x
 
 
+def gaussian(covariance: Tensor):
+    """The exact denoiser of a field: (S, F, C), sigma -> x0."""
+    return lambda x, sigma: posterior_mean(covariance, x, sigma)
+
+
+def stationary_windows(means: Sequence[float] = (0.0,), correlation: float = 0.8):
+    """The exact denoiser of windows of a Markov line; prompt p shifts the mean to means[p], null to 0."""
+
+    def denoise(x: Tensor, sigma: float, prompts: Tensor, lengths: Tensor) -> Tensor:
+        out = torch.zeros_like(x)
+        mean = torch.tensor([*means, 0.0], dtype=x.dtype)[prompts][:, None, None]
+        for length in lengths.unique().tolist():
+            rows = lengths == length
+            block = gaussian(markov(length, correlation).to(x.dtype))
+            out[rows, :length] = mean[rows] + block(x[rows, :length] - mean[rows], sigma)
+        return out
+
+    return denoise
+
+
 def gaussian_windows(regions: Sequence[Region], covariance: Tensor):
     """The exact denoiser of each region: a marginal of the field is a block of its covariance.
 
@@ -129,6 +154,11 @@ def exact(covariance: Tensor) -> Operator:
 
 
 # --- samples ---
+
+
+def levels(steps: int, top: float = 60.0, bottom: float = 0.01) -> list[float]:
+    """Falling noise levels, even in their logarithm, then zero."""
+    return [*np.geomspace(top, bottom, steps).tolist(), 0.0]
 
 
 def sampled_by_euler(denoiser: Operator, sigmas: Sequence[float]) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from collage_motion.compose import average, compose
 from collage_motion.denoiser import noise_to_x0, x0_to_noise
 from collage_motion.graph import Graph
-from collage_motion.samplers.edm import edm
+from collage_motion.samplers.edm import edm, slopes_weight
 
 SIGMA = 0.6  # any: the noise predictor does not depend on it
 KNOWN = {
@@ -130,5 +130,5 @@ def test_the_official_second_order_run_is_ours(official: dict[str, np.ndarray]) 
     composed = compose(official_graph(official, circle=False), predictor)
     x = as_canvas(official["edm/x_T"])
     levels = official["edm/rev_ts"].astype(float).tolist()
-    out = edm(lambda x, sigma: composed(x, sigma).clamp(-1, 1), x, levels)
+    out = edm(lambda x, sigma: composed(x, sigma).clamp(-1, 1), x, levels, weigh=slopes_weight)
     np.testing.assert_allclose(as_image(out, official["edm/x_T"]), official["edm/result"], rtol=0, atol=1e-5)

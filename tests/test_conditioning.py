@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from gaussian import gaussian, gaussian_windows, levels, markov
+from gaussian_fields import gaussian, levels, markov, stationary_windows
 from small_graphs import chain_windows, graph_of
 from torch import Tensor
 
@@ -72,7 +72,7 @@ def test_low_pass_keeps_slow_and_drops_fast() -> None:
 def test_replacement_ends_with_the_known_entries_exactly(dtype: torch.dtype, composed: bool) -> None:
     if composed:
         graph = graph_of(chain_windows([4, 4], [2]), [0, 0])
-        denoise = compose(graph, gaussian_windows())
+        denoise = compose(graph, stationary_windows())
     else:
         denoise = gaussian(markov(FRAMES).to(dtype))
     values, mask = noise(seed=5).to(dtype), np.random.default_rng(0).random((FRAMES, CHANNELS)) < 0.4
@@ -158,7 +158,7 @@ def test_reconstruction_samples_the_posterior_in_the_limit_of_small_steps() -> N
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_more_weight_draws_nearer_to_the_measurement(scaling) -> None:
     graph = graph_of(chain_windows([4, 4], [2]), [0, 0])
-    denoise = compose(graph, gaussian_windows())
+    denoise = compose(graph, stationary_windows())
     condition = known(torch.full((FRAMES, CHANNELS), 2.0), np.arange(FRAMES) < 2)
     x = noise(seed=8)
     misses = []

@@ -13,7 +13,7 @@ from collage_motion.noise import canvas_noise
 from collage_motion.samplers import SAMPLERS, get_sampler
 from collage_motion.samplers.ancestral import ancestral
 from collage_motion.samplers.ddim import ddim
-from collage_motion.samplers.edm import edm
+from collage_motion.samplers.edm import MAX_WEIGHT, edm, weight
 from collage_motion.samplers.euler import euler
 from collage_motion.schedule import DiscreteSchedule, karras_sigmas, spaced_sigmas
 
@@ -84,6 +84,35 @@ def test_error_falls_with_the_order_of_the_sampler(sampler, order: int) -> None:
         errors.append((out - expected).abs().max().item())
     slope = np.polyfit(np.log(counts), np.log(errors), 1)[0]
     assert slope == pytest.approx(-order, abs=0.12)
+
+
+@pytest.mark.parametrize("levels", [[20291.0, 12.0, 3.0, 1.0, 0.3], [5.0, 0.5], [0.4, 0.1]])
+def test_every_step_of_heun_is_exact_for_normal_data_of_unit_variance(levels: list[float]) -> None:
+    x = gaussian_flow(start(1.0).double(), 0.0, 0.4, 1.0)  # data, brought to the first level
+    x = 0.4 + (x - 0.4) * np.sqrt(1 + levels[0] ** 2)
+    out = edm(partial(gaussian_denoiser, mean=0.4, std=1.0), x, levels)
+    torch.testing.assert_close(out, 0.4 + (x - 0.4) * np.sqrt((1 + levels[-1] ** 2) / (1 + levels[0] ** 2)))
+
+
+def test_corrections_weigh_as_in_algorithm_2_in_short_steps_and_are_bounded_in_long_ones() -> None:
+    for sigma in (0.05, 1.0, 60.0):
+        assert weight(1.001 * sigma, sigma) == pytest.approx(0.5 * 0.001, rel=2e-3)
+    assert weight(0.004, 0.001) == pytest.approx(0.5 * (4 - 1), rel=1e-4)  # of little noise, in long ones too
+    assert weight(20291.0, 6.0) == pytest.approx(0.5, abs=0.02)
+    assert weight(0.3, 0.001) == MAX_WEIGHT
+
+
+@pytest.mark.parametrize("steps", [10, 20])
+def test_few_even_steps_of_heun_beat_as_many_evaluations_of_euler(steps: int) -> None:
+    # The first of these steps leads from 20291 to 13 or lower.
+    for std in (0.3, 0.8):
+        errors = []
+        for sampler, count in ((edm, steps), (euler, 2 * steps - 1)):
+            sigmas = spaced_sigmas(COSINE, count, sigma_end=0.02)
+            x = start(sigmas[0], frames=60, features=20).double()
+            out = sampler(partial(gaussian_denoiser, mean=0.4, std=std), x, sigmas)
+            errors.append((out - gaussian_flow(x, sigmas[0], 0.4, std)).square().mean().sqrt().item())
+        assert errors[0] < 0.5 * errors[1]
 
 
 def variance_of(sampler, sigmas: list[float], std: float, **options: float) -> float:

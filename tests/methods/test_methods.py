@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from gaussian import gaussian, gaussian_windows, levels, markov
+from gaussian_fields import gaussian, levels, markov, stationary_windows
 from torch import Tensor
 
 from collage_motion.card import Limits
@@ -40,7 +40,7 @@ def job(graph: Graph, samples: int = 2, steps: int = 6, tally: Tally | None = No
     tally = tally or Tally()
 
     def stationary(prompts: Sequence[str]):
-        return tally.round(tally.network(gaussian_windows(means=tuple(0.1 * len(p) for p in prompts))))
+        return tally.round(tally.network(stationary_windows(means=tuple(0.1 * len(p) for p in prompts))))
 
     def noise(stream: int, start: int = 0, count: int | None = None) -> Tensor:
         count = graph.n_frames - start if count is None else count
@@ -108,14 +108,14 @@ def test_weights_of_ones_own_must_sum_to_one() -> None:
     weights = np.where(graph.index.valid, graph.index.counts[:, None], 0).astype(float)
     x = torch.randn(1, 88, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(
-        weighted(graph, gaussian_windows((0, 0, 0)), weights)(x, 0.5),
-        compose(graph, gaussian_windows((0, 0, 0)))(x, 0.5),
+        weighted(graph, stationary_windows((0, 0, 0)), weights)(x, 0.5),
+        compose(graph, stationary_windows((0, 0, 0)))(x, 0.5),
     )
     weights[0, 3] += 0.5
     with pytest.raises(GraphError, match=r"weights: at frame 3 they sum to 1\.5"):
-        weighted(graph, gaussian_windows(), weights)
+        weighted(graph, stationary_windows(), weights)
     with pytest.raises(GraphError, match="weights: got shape"):
-        weighted(graph, gaussian_windows(), weights[:, 1:])
+        weighted(graph, stationary_windows(), weights[:, 1:])
 
 
 def test_depth_weights_pass_evenly_from_window_to_window() -> None:
@@ -149,7 +149,7 @@ def test_sliding_windows_tile_the_canvas_and_know_half(overlap: float) -> None:
 def test_autoregressive_windows_continue_what_they_know(name: str) -> None:
     # A strongly correlated chain: neighbouring frames of different windows must agree like any others.
     graph = graph_of_plan(Plan((Segment("walk", 4.4),)))
-    windows = gaussian_windows(means=(0.0,), correlation=0.95)
+    windows = stationary_windows(means=(0.0,), correlation=0.95)
     made = get_method(name)(job(graph, samples=300, steps=24, bind=lambda prompts: windows))
     steps = (made[:, 1:] - made[:, :-1]).square().mean(dim=(0, 2))
     starts = [s.fresh for s in stretches_of(graph, LIMITS)][1:]
@@ -199,7 +199,7 @@ def test_naive_says_all_prompts_at_once() -> None:
 
     def bind(prompts: Sequence[str]):
         said.append(tuple(prompts))
-        return gaussian_windows(means=(0.7,))
+        return stationary_windows(means=(0.7,))
 
     made = get_method("naive")(job(graph_of_plan(), bind=bind))
     assert said == [("walk, then run, then wave",)]

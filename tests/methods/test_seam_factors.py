@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from gaussian import gaussian, gaussian_windows, markov
+from gaussian_fields import gaussian, markov, stationary_windows
 
 from collage_motion.card import Limits
 from collage_motion.compose import compose
@@ -62,7 +62,7 @@ def test_the_sum_is_as_good_as_without_on_a_markov_chain() -> None:
         exact = x0_to_score(x, sigma, gaussian(markov(40))(x, sigma))
         errors = []
         for graph in (plain, with_seam_factors(plain, LIMITS)):
-            composed = x0_to_score(x, sigma, compose(graph, gaussian_windows((0.0, 0.0)))(x, sigma))
+            composed = x0_to_score(x, sigma, compose(graph, stationary_windows((0.0, 0.0)))(x, sigma))
             errors.append(float((composed - exact).norm() / exact.norm()))
         assert errors[1] < errors[0] and errors[1] < 0.03
 
