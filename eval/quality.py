@@ -63,7 +63,7 @@ def across_heading(joints: ArrayLike) -> Floats:
 
     Perpendicular to the mean of the lines across hips and shoulders.
     """
-    places = _motion(joints, least=1)
+    places = checked_joints(joints, least=1)
     across = places[:, _LEFT_HIP] - places[:, _RIGHT_HIP]
     across = across + places[:, _LEFT_SHOULDER] - places[:, _RIGHT_SHOULDER]
     return np.unwrap(np.arctan2(-across[:, 2], across[:, 0]))
@@ -82,7 +82,7 @@ def slide(joints: ArrayLike, floor: float = 0.0) -> Slide:
 
     `floor` is the height of the ground in metres.
     """
-    toes = _motion(joints, least=2)[:, TOES]
+    toes = checked_joints(joints, least=2)[:, TOES]
     low = toes[..., 1] - floor < CONTACT_HEIGHT_M
     standing = low[1:] & low[:-1]
     way = np.linalg.norm(np.diff(toes[..., ::2], axis=0), axis=-1)
@@ -100,7 +100,7 @@ def jerk(joints: ArrayLike) -> Floats:
 
     J(t) belongs to frames t to t+3.
     """
-    third = np.diff(_motion(joints, least=4), n=3, axis=0)
+    third = np.diff(checked_joints(joints, least=4), n=3, axis=0)
     return np.asarray(np.abs(third).sum(-1).max(-1))
 
 
@@ -110,7 +110,7 @@ def seam_jerk(joints: ArrayLike, seam: int, frames: int = SEAM_FRAMES) -> float:
     Raises:
         DataError: the window leaves the motion.
     """
-    places = _motion(joints, least=4)
+    places = checked_joints(joints, least=4)
     start = seam - frames // 2
     if start < 0 or start + frames > len(places):
         raise DataError(
@@ -157,7 +157,7 @@ def wrap_gap(joints: ArrayLike, percentile: float = 95.0) -> WrapGap:
     pair of frames, each seen in its own heading: u[t+2] - u[t] with u[t] = p[t+1] - p[t]; at the wrap
     u[0] - u[T-2], the way from T-1 to 0 being known only up to the ground covered.
     """
-    places = _motion(joints, least=8)
+    places = checked_joints(joints, least=8)
     heading = across_heading(places)
     poses = to_heading(places - places[:, :1] * np.array([1, 0, 1]), heading)
     velocities = to_heading(np.diff(places, axis=0), heading[:-1])
@@ -175,7 +175,8 @@ def _mean_distance(a: Floats, b: Floats) -> Floats:
     return np.asarray(np.linalg.norm(a - b, axis=-1).mean(-1))
 
 
-def _motion(joints: Any, least: int) -> Floats:
+def checked_joints(joints: Any, least: int) -> Floats:
+    """Joints as float64 (T, 22, 3); raises DataError for another shape, fewer frames than `least` or NaN."""
     places = np.asarray(joints, dtype=np.float64)
     if places.ndim != 3 or places.shape[1:] != (N_JOINTS, 3):
         raise DataError(f"joints {places.shape}; a motion is (frames, 22, 3)")

@@ -21,7 +21,7 @@ LAYERS = (
     ("second nouns", {"topology", "gradual", "nearest", "features", "extraction", "denoiser", "padding"}),
     ("verbs", {"compose", "samplers", "conditioning", "methods", "kinematics"}),
     ("leaves", {"models", "text", "export", "data", "losses", "training", "settings"}),
-    ("whole", {"pipeline", "bridging"}),
+    ("whole", {"pipeline", "bridging", "recordings"}),
     ("measures", {"eval"}),
     ("edge", {"cli", "__main__"}),
 )  # fmt: skip
