@@ -6,6 +6,9 @@ import typer
 
 from collage_motion import __version__
 from collage_motion.cli import PROGRAM
+from collage_motion.cli.bridge import bridge
+from collage_motion.cli.edit import edit
+from collage_motion.cli.evaluate import evaluate
 from collage_motion.cli.generate import generate
 from collage_motion.cli.import_model import import_model
 from collage_motion.cli.inspect import inspect
@@ -26,7 +29,10 @@ models = typer.Typer(
     help="The installed models.", invoke_without_command=True, rich_markup_mode=None, add_completion=False
 )
 app.command()(generate)
+app.command()(bridge)
+app.command()(edit)
 app.command()(inspect)
+app.command("eval")(evaluate)
 models.command("list")(list_models)
 models.command("import")(import_model)
 app.add_typer(models, name="models")

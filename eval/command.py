@@ -1,0 +1,235 @@
+"""`collage-motion eval`, without the command line: a request in, files and a report out."""
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from collage_motion.errors import CollageError
+from collage_motion.methods import METHODS
+from collage_motion.models import load_model
+from collage_motion.pipeline import pick_device
+
+from . import measuring
+from .entrants import ENTRANTS, rows_of
+from .judging import Judge
+from .plots import MISSING, can_plot, plot
+from .protocols import REAL, Protocol, get_protocol
+from .report import FORMAT, check_outputs, comparisons, markdown, outputs, write_report
+from .running import Evaluation, Share, Sizes, Watch
+from .store import Store
+from .testbed import OwnTestbed, Testbed
+
+OWN_SAMPLES, OFFICIAL_SAMPLES, QUICK_SAMPLES = 256, 1024, 32
+REPLICATIONS, QUICK_REPLICATIONS, QUICK_STEPS = 20, 2, 4
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command is asked for; None stands for the default of the data set and of `quick`."""
+
+    output: Path
+    protocol: str = "long"
+    methods: str = "all"
+    replications: int | None = None
+    samples: int | None = None
+    model: str = "default"
+    dataset: Path | None = None
+    evaluator: Path | None = None
+    seed: int = 0
+    steps: int | None = None
+    guidance: float | None = None
+    device: str | None = None
+    quick: bool = False
+    multimodality: bool = False
+    legacy_caption_length: bool = False
+
+
+def run_request(request: Request, watch: Watch, share: Share | None = None) -> dict[str, Any] | None:
+    """Generate what is missing and, in the first process, score it and write the report; returns that.
+
+    Raises CollageError for all that is wrong with request, files and folders, as far as possible before anything is
+    generated.
+    """
+    share = share or Share.of_environment()
+    began = time.time()
+    protocol, _ = protocol_of(request)
+    if share.rank == 0:
+        check_outputs(request.output, protocol.name)
+        if not can_plot():
+            watch.say(MISSING)
+    watch.begin("loading the model and the real clips")
+    evaluation = evaluation_of(request, share)
+    evaluation.generate(share, watch)
+    if share.rank:
+        return None
+    judge = Judge(evaluation)
+    table = judge.run(watch)
+    report = {
+        **describe(evaluation, request),
+        "sizes": judge.sizes,
+        "processes": share.processes,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds_this_time": round(time.time() - began, 1),
+        "rows": table,
+        "comparisons": comparisons(table),
+        "jerk_curves": judge.mean_curves(),
+        "notes": notes(request, judge.sizes, evaluation),
+    }
+    paths = write_report(report, evaluation.prompts(), request.output, protocol.name)
+    if can_plot():
+        paths.append(plot(report, outputs(request.output, protocol.name)["png"]))
+    for line in markdown(report).splitlines():
+        watch.say(line)
+    watch.say("wrote " + ", ".join(map(str, paths)))
+    return report
+
+
+def protocol_of(request: Request) -> tuple[Protocol, list[str]]:
+    """The protocol of a request and the rows of its table; raises CollageError for what does not go together."""
+    protocol = get_protocol(request.protocol)
+    protocol = protocol.quick() if request.quick else protocol
+    _check(request, protocol)
+    return protocol, rows_of(protocol, request.methods)
+
+
+def evaluation_of(request: Request, share: Share | None = None) -> Evaluation:
+    """Everything that a request names, loaded, with its folder opened; raises CollageError."""
+    protocol, rows = protocol_of(request)
+    device = _device(request.device, share or Share())
+    model = load_model(request.model, device)
+    testbed = load_testbed(request, device)
+    common = {"steps": QUICK_STEPS} if request.quick else {}
+    common |= {name: value for name in ("steps", "guidance") if (value := getattr(request, name)) is not None}
+    identity = {
+        "protocol": protocol.record(),
+        "testbed": testbed.record,
+        "model": measuring.identity(model),
+        "seed": request.seed,
+    }
+    store = Store.open(request.output, identity)
+    return Evaluation(protocol, rows, sizes_of(request), model, testbed, store, request.seed, common)
+
+
+def describe(evaluation: Evaluation, request: Request) -> dict[str, Any]:
+    """What a report says of how it came to be, but for its figures."""
+    testbed, methods = evaluation.testbed, evaluation.methods
+    return {
+        "format": FORMAT,
+        "title": evaluation.protocol.says,
+        **evaluation.store.identity,
+        "quick": request.quick,
+        "replications": evaluation.sizes.replications,
+        "samples": evaluation.sizes.samples,
+        "prompts": f"{evaluation.protocol.name}.prompts.json",
+        "judge": testbed.judge,
+        "j_avg": testbed.j_avg,
+        "settings": {
+            name: {**evaluation.part(name, 0).record, "why": ENTRANTS[name].why} for name in methods
+        },
+        "commit": commit(),
+        "versions": measuring.versions(),
+        "device": measuring.device_name(evaluation.model.device),
+    }
+
+
+def sizes_of(request: Request) -> Sizes:
+    """How much a request makes: what it says, else what its data set and `quick` make usual."""
+    usual = QUICK_SAMPLES if request.quick else OFFICIAL_SAMPLES if request.dataset else OWN_SAMPLES
+    return Sizes(
+        request.replications or (QUICK_REPLICATIONS if request.quick else REPLICATIONS),
+        request.samples or usual,
+        request.multimodality,
+    )
+
+
+def _check(request: Request, protocol: Protocol) -> None:
+    if request.dataset is not None and request.evaluator is None:
+        raise CollageError(
+            f"dataset {request.dataset}: it needs its evaluator too; give --evaluator, the folder with t2m and glove"
+        )
+    if request.legacy_caption_length and request.dataset is None:
+        raise CollageError(
+            "legacy caption length: it is a matter of HumanML3D's evaluator; give --dataset too"
+        )
+    if request.multimodality and protocol.name not in ("short", "long"):
+        raise CollageError(f"multimodality: got protocol {protocol.name}; allowed with: short, long")
+    if sizes_of(request).samples < max(4, protocol.prompts):
+        raise CollageError(
+            f"samples: got {request.samples}; protocol {protocol.name} needs at least {max(4, protocol.prompts)}"
+        )
+
+
+def load_testbed(request: Request, device: torch.device) -> Testbed:
+    """The real clips and the judge that a request names; raises DataError or ModelError."""
+    if request.dataset is not None and request.evaluator is not None:
+        from .official import load_official
+
+        legacy = request.legacy_caption_length
+        return load_official(request.dataset, request.evaluator, legacy=legacy, device=device)
+    from .benchmark import load_benchmark
+    from .classifier import DEFAULT_PATH, load_classifier
+    from .own_evaluator import FOLDER, load_own_evaluator
+
+    evaluator = load_own_evaluator(request.evaluator or FOLDER, device=device)
+    classifier = load_classifier() if DEFAULT_PATH.expanduser().exists() else None
+    return OwnTestbed(load_benchmark(), evaluator, classifier)
+
+
+def _device(name: str | None, share: Share) -> torch.device:
+    """The device asked for; of several accelerators, each process takes the one of its local rank."""
+    device = pick_device(name)
+    if device.type == "cuda" and name in (None, "cuda") and share.processes > 1:
+        local = int(os.environ.get("LOCAL_RANK", share.rank)) % torch.cuda.device_count()
+        device = torch.device("cuda", local)
+    return device
+
+
+def notes(request: Request, drawn: dict[str, int], evaluation: Evaluation) -> list[str]:
+    """What a reader of the table has to know."""
+    sizes = evaluation.sizes
+    said = [
+        f"{sizes.replications} replications of {sizes.samples} captions; intervals are 1.96 std / sqrt(R)",
+        f"FID against {drawn['reference']} real clips; its floor is that of real clips asked for, against others",
+    ]
+    if request.quick:
+        said.insert(
+            0,
+            "a quick look (few steps, short motions): it shows that everything works, nothing else",
+        )
+    if drawn["asked"] < 32:
+        said.append(f"R-precision among {drawn['asked']} motions, not the usual 32")
+    if REAL in evaluation.rows and evaluation.protocol.methods:
+        said.append(f"the {drawn['places']} windows of 60 frames of real and short are at random places")
+    away = [method for method in METHODS if method not in evaluation.protocol.methods]
+    if away and evaluation.protocol.methods:
+        said.append(
+            f"left out, as they cannot do what this protocol asks: {', '.join(away)} (see eval/README.md)"
+        )
+    if evaluation.testbed.classifier is None and request.dataset is None:
+        said.append("no content accuracy: scripts/train_classifier.py makes the classifier")
+    return said
+
+
+def commit() -> str | None:
+    """The commit of the checkout that this runs from, with a + behind it if files differ; None outside of one."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=20
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + (
+            "+" if git("status", "--porcelain", "--untracked-files=no") else ""
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None

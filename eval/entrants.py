@@ -1,0 +1,62 @@
+"""Who takes part in an evaluation: each method at its best setting, and why that is its best."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from collage_motion.errors import CollageError
+from collage_motion.methods import METHODS
+from collage_motion.settings import Settings
+
+from .protocols import REAL, SHORT, Protocol
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """Fields of `Settings` that differ from the library's own, and the reason."""
+
+    settings: dict[str, Any]
+    why: str
+
+
+ENTRANTS: Final = {
+    SHORT: Entrant({"method": "collage"}, "one window has no overlap: the plain model"),
+    "collage": Entrant({}, "the library's defaults"),
+    "naive": Entrant({}, "it has no setting of its own"),
+    "replacement": Entrant({}, "half of the window is known, as DiffCollage appendix C.3 has it"),
+    "reconstruction": Entrant({}, "half of the window is known, as DiffCollage appendix C.3 has it"),
+    "consensus": Entrant({}, "it has no setting of its own besides the overlap"),
+    "handshake": Entrant({}, "PriorMDM's margins and strength are part of the method"),
+    "blend": Entrant({}, "half way between the collage's sum and the consensus"),
+}
+"""One line a row of the tables."""
+
+
+def settings_of(method: str, protocol: Protocol, **common: Any) -> Settings:
+    """The settings of a method in a protocol; `common` (steps, guidance) overrule the library's for all methods."""
+    own = {"method": method, **ENTRANTS[method].settings}
+    return replace(Settings(**own, variables=protocol.variables), **common)
+
+
+def rows_of(protocol: Protocol, asked: str) -> list[str]:
+    """The rows of a table: `real`, `short`, and the methods that were asked for, in the library's order.
+
+    asked: `all`, or names with commas between them; only `real` and `short` where a protocol joins nothing.
+    Raises CollageError for names that are unknown or cannot do what the protocol asks.
+    """
+    fixed = (REAL,) if protocol.of_list else (REAL, SHORT)
+    if asked == "all":
+        return [*fixed, *protocol.methods]
+    names = [name.strip() for name in asked.split(",") if name.strip()]
+    for name in names:
+        if name not in (*fixed, *METHODS):
+            raise CollageError(f"methods: got {name!r}; allowed: all, or {', '.join((*fixed, *METHODS))}")
+        if name not in (*fixed, *protocol.methods):
+            able = ", ".join((*fixed, *protocol.methods))
+            raise CollageError(
+                f"methods: {name} cannot do what protocol {protocol.name} asks; allowed: {able}"
+            )
+    if not names:
+        raise CollageError("methods: got none; give all, or names with commas between them")
+    chosen: Sequence[str] = (*fixed, *(name for name in protocol.methods if name in names))
+    return list(chosen)

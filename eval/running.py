@@ -1,0 +1,264 @@
+"""An evaluation from its request to its report: what is missing is generated, then everything is scored."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collage_motion.errors import CollageError, OutputError
+from collage_motion.models import Model
+from collage_motion.settings import Settings
+
+from .entrants import settings_of
+from .protocols import REAL, SHORT, Script, derived, listed_scripts, scripts_of, short_scripts
+from .protocols import Protocol as Protocol_
+from .sampling import batch_frames, batches_of, perform
+from .store import Store
+from .testbed import Drawn, Testbed
+
+EFFORT: Final = {"naive": 1.2, "reconstruction": 3.0, "handshake": 1.8}
+"""Work of a frame beside the collage's, roughly: what the time that is left is estimated with."""
+
+PATIENCE_S: Final = 6 * 3600.0
+"""How long the first process waits for a new sample of the others."""
+
+REPEATS, TEXTS, PAIRS = 30, 100, 10
+"""Multimodality: motions a caption, captions, pairs."""
+
+MULTIMODAL: Final = ".mm"
+"""Behind a method's name: its folder of repeats for multimodality."""
+
+
+SAID: Final = (
+    "steps", "guidance", "share_guidance", "overlap", "variables", "sampler", "spacing", "sigma_end", "padding",
+    "method", "seam_factors", "blend", "reconstruction_weight",
+)  # fmt: skip
+"""Settings that a folder of samples always names."""
+
+
+class Watch(Protocol):
+    """Who is told how far it is; `cli.messages.Progressing` is one."""
+
+    def begin(self, stage: str) -> None: ...
+    def step(self, done: int, total: int) -> None: ...
+    def say(self, line: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is made: motions are as many as `samples` captions give."""
+
+    replications: int
+    samples: int
+    multimodality: bool = False
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which of several processes this is; `torchrun` says so in RANK and WORLD_SIZE."""
+
+    rank: int = 0
+    processes: int = 1
+
+    @classmethod
+    def of_environment(cls) -> "Share":
+        """This process's share; raises CollageError for numbers that do not fit."""
+        texts = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
+        try:
+            rank, processes = map(int, texts)
+        except ValueError:
+            rank, processes = -1, 0
+        if not 0 <= rank < processes:
+            raise CollageError(
+                f"RANK {texts[0]!r} of WORLD_SIZE {texts[1]!r}: not a process of several; start them with torchrun, or "
+                "unset both"
+            )
+        return cls(rank, processes)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """All motions of one method in one replication, as they lie in one folder of the store."""
+
+    method: str
+    replication: int
+    settings: Settings
+    scripts: Sequence[Script]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the samples depend on besides the run: the method's settings.
+
+        Those of `SAID` always; others, which may be younger than a folder of samples, where they are not at their
+        default. Not the memory budget, on which nothing depends.
+        """
+        usual = Settings()
+        return {
+            name: value
+            for name, value in asdict(self.settings).items()
+            if name in SAID or (name != "max_tokens" and value != getattr(usual, name))
+        }
+
+    @property
+    def frames(self) -> list[int]:
+        """Length of each motion."""
+        return [script.n_frames for script in self.scripts]
+
+
+class Evaluation:
+    """One protocol with one model on one test bed, in one folder."""
+
+    def __init__(
+        self,
+        protocol: Protocol_,
+        rows: Sequence[str],
+        sizes: Sizes,
+        model: Model,
+        testbed: Testbed,
+        store: Store,
+        seed: int = 0,
+        common: dict[str, Any] | None = None,
+    ) -> None:
+        """rows: as `entrants.rows_of` gives them. common: fields of `Settings` that hold for all methods."""
+        self.protocol, self.rows, self.sizes, self.seed = protocol, list(rows), sizes, seed
+        self.model, self.testbed, self.store = model, testbed, store
+        self.settings = {
+            method: settings_of(method, protocol, **(common or {})) for method in self.rows if method != REAL
+        }
+        limits = model.card.limits
+        self.most = min(testbed.most_frames, limits.max_frames) // 4 * 4
+        self.least = max(-(-limits.min_frames // 4) * 4, round(protocol.least_s * model.card.fps))
+        self._drawn: dict[int, Drawn] = {}
+
+    @property
+    def methods(self) -> list[str]:
+        """The rows that are generated."""
+        return [row for row in self.rows if row != REAL]
+
+    def drawn(self, replication: int) -> Drawn:
+        """The real data of a replication."""
+        if replication not in self._drawn:
+            own = derived(self.seed, "draw", replication)
+            self._drawn = {  # one at a time: the clips of many replications would fill the memory
+                replication: self.testbed.draw(own, self.sizes.samples, self.least, self.most)
+            }
+        return self._drawn[replication]
+
+    def scripts(self, method: str, replication: int) -> list[Script]:
+        """What a method is given in a replication."""
+        asked, name = self.drawn(replication).asked, self.protocol.name
+        if method == SHORT:
+            canvas = self.most if self.testbed.canvas else None
+            return short_scripts(asked, name, self.seed, replication, canvas)
+        if self.protocol.of_list:
+            count = max(1, self.sizes.samples // self.protocol.repeats)
+            return listed_scripts(self.protocol, count, self.seed, replication)
+        return scripts_of(self.protocol, asked, self.seed, replication)
+
+    def part(self, method: str, replication: int) -> Part:
+        """The motions of one method in one replication."""
+        return Part(method, replication, self.settings[method], self.scripts(method, replication))
+
+    def repeats(self, method: str, replication: int) -> Part:
+        """The motions of multimodality: the first captions of a replication, 30 times each."""
+        scripts = []
+        for number, script in enumerate(self.scripts(method, replication)[:TEXTS]):
+            for k in range(REPEATS):
+                own = derived(self.seed, self.protocol.name, replication, number, "repeat", k)
+                scripts.append(_again(script, own))
+        return Part(method + MULTIMODAL, replication, self.settings[method], scripts)
+
+    def parts(self) -> Iterator[Part]:
+        """Everything that is generated, replication by replication, so that a part of a run can be scored."""
+        for replication in range(self.sizes.replications):
+            for method in self.methods:
+                yield self.part(method, replication)
+                if self.sizes.multimodality:
+                    yield self.repeats(method, replication)
+
+    def batches(self, share: Share) -> list[tuple[Part, list[int]]]:
+        """The batches of this process that are not there yet, of which only what is missing is made.
+
+        Which batch is whose does not depend on what is there, so processes need not talk to one another.
+        """
+        size = batch_frames(self.model.device)
+        todo, turn = [], 0
+        for part in self.parts():
+            gone = self.missing(part)
+            for numbers in batches_of(part.scripts, size):
+                missing = [number for number in numbers if number in gone]
+                if missing and turn % share.processes == share.rank:
+                    todo.append((part, missing))
+                turn += 1
+        return todo
+
+    def missing(self, part: Part) -> set[int]:
+        """Numbers of the motions that are not there yet."""
+        shards = self.store.shards(part.method, part.record, part.replication)
+        return set(range(len(part.scripts))).difference(*(shard.numbers for shard in shards))
+
+    def prompts(self) -> dict[str, Any]:
+        """Every prompt with its frames, replication by replication, and how the noise of each motion is seeded."""
+        methods = [method for method in self.methods if method != SHORT] or [SHORT]
+        lists = [self.scripts(methods[0], r) for r in range(self.sizes.replications)] if self.methods else []
+        return {
+            "protocol": self.protocol.name,
+            "rows": "motions in their order: prompts, frames of each, [first frame, frames] of each scored piece",
+            "seeds": f"motion k of replication r: first 8 bytes of SHA-256 of '{self.seed}/{self.protocol.name}/r/k'",
+            "replications": [[_listed(script) for script in scripts] for scripts in lists],
+        }
+
+    def generate(self, share: Share, watch: Watch) -> None:
+        """Make this process's share of what is missing; the first process then waits for the others."""
+        todo = self.batches(share)
+        works = [self._work(part, numbers) for part, numbers in todo]
+        done, total = 0, sum(works)
+        watch.begin(f"generating {sum(len(numbers) for _, numbers in todo)} motions")
+        for (part, numbers), work in zip(todo, works, strict=True):
+            watch.step(done, total)
+            began, spent = time.perf_counter(), time.process_time()
+            features = perform(self.model, [part.scripts[number] for number in numbers], part.settings)
+            took = time.perf_counter() - began, time.process_time() - spent
+            self.store.write(part.method, part.record, part.replication, numbers, features, took)
+            done += work
+        if share.processes > 1 and share.rank == 0:
+            self._wait(watch)
+
+    def _work(self, part: Part, numbers: Sequence[int]) -> int:
+        effort = EFFORT.get(part.method.removesuffix(MULTIMODAL), 1.0)
+        return round(effort * sum(part.scripts[number].n_frames for number in numbers))
+
+    def _wait(self, watch: Watch, nap: Callable[[float], None] = time.sleep) -> None:
+        """Until the other processes have written their samples."""
+        watch.begin("waiting for the samples of other processes")
+        waiting = [(part, len(part.scripts)) for part in self.parts()]
+        before, since = -1, time.monotonic()
+        while waiting:
+            counts = [(part, len(self.missing(part))) for part, _ in waiting]
+            waiting = [(part, count) for part, count in counts if count]
+            left = sum(count for _, count in waiting)
+            if left != before:
+                before, since = left, time.monotonic()
+            elif time.monotonic() - since > PATIENCE_S:
+                raise OutputError(
+                    f"{self.store.folder}: no new sample of other processes for {PATIENCE_S / 3600:g} h, {left} are "
+                    "missing; run the same command again"
+                )
+            if waiting:
+                nap(1.0)
+
+    def motions(self, part: Part) -> tuple[list[NDArray[np.float32]], tuple[float, float]]:
+        """The features of a part's motions, and seconds a motion, by the clock and of the processor."""
+        return self.store.read(part.method, part.record, part.replication, part.frames)
+
+
+def _listed(script: Script) -> list[Any]:
+    return [script.prompts, script.frames, [[piece.start, piece.length] for piece in script.pieces]]
+
+
+def _again(script: Script, seed: int) -> Script:
+    return Script(script.prompts, script.frames, seed, script.pieces, script.loop, script.told, script.held)

@@ -1,0 +1,300 @@
+"""From motions to figures: what metrics are shown of one method in one replication, and the list of metrics.
+
+A metric is a function of a `Scene` that returns figures by name; it returns none where the scene has not what it
+needs. To add one, write the function and name it in `METRICS`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collage_motion.errors import DataError
+from collage_motion.features import POSITIONS, features_to_joints, recover_root
+from collage_motion.skeleton import FPS
+
+from .accuracy import STYLES_KNOWN, content_accuracy, style_accuracy
+from .bones import bone_drift
+from .feet import foot_skating_ratio, ground
+from .jerk import area_of_mean, areas, peak_of_mean, peaks, seam_curves
+from .loop_closure import loop_closure
+from .meaning import content_of, style_of
+from .metrics import BATCH, DIVERSITY_PAIRS, diversity, draw_pairs, fid, multimodal_distance
+from .paths import LIMITS_M, keyframe_distances, path_errors
+from .protocols import Held
+from .quality import total_slide
+from .seam_lag import seam_lags
+from .testbed import Asked, Drawn, Rows, Testbed
+from .windows import random_windows
+
+Floats = NDArray[np.float64]
+Figures = dict[str, float]
+
+LAG_SEAMS: Final = 60
+"""Seams of a replication whose lag is measured: the first motions that have so many; each takes 21 embeddings."""
+
+
+@dataclass(frozen=True, eq=False)
+class Real:
+    """What a replication's figures are compared with, embedded once for all methods.
+
+    reference: the clips of FID (M, D). windows: as many random 60-frame windows of them as there are seams (K, D).
+    floor, window_floor: FID between disjoint real sets of the sizes compared. j_avg: mean jerk of real clips.
+    """
+
+    reference: Floats
+    windows: Floats | None
+    floor: float | None
+    window_floor: float | None
+    j_avg: float
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One method in one replication.
+
+    asked: with a row of `text` and `motion` (N, D) and raw features (`pieces`) each; none of them where captions
+    have no real clips. motions: raw features of whole motions, a loop twice over. seams: of each, those with room for
+    their window. windows: embeddings (K, D) of the 60 frames around each seam. prompts: of each motion where
+    they change, `changes` being the seams between them. held: what each motion was held to. seed: of the draws of
+    metrics, the same for all methods.
+    """
+
+    real: Real
+    testbed: Testbed | None
+    asked: Sequence[Asked]
+    text: Floats | None
+    motion: Floats | None
+    motions: Sequence[Rows]
+    seams: Sequence[Sequence[int]]
+    pieces: Sequence[Rows] = ()
+    windows: Floats | None = None
+    prompts: Sequence[Sequence[str]] = ()
+    changes: Sequence[Sequence[int]] = ()
+    held: Sequence[Held | None] = ()
+    loop: bool = False
+    seconds_each: tuple[float, float] | None = None
+    seed: int = 0
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """A generator of its own for each draw."""
+        return np.random.default_rng((self.seed, 6))
+
+    @cached_property
+    def joints(self) -> list[NDArray[Any]]:
+        """Joints (F, 22, 3) in metres of the whole motions, from the positions of their features."""
+        return [np.asarray(features_to_joints(rows.astype(np.float64))) for rows in self.motions]
+
+    @cached_property
+    def curves(self) -> Floats | None:
+        """J(t) around every seam (K, 57), or nothing where there is none."""
+        return seam_curves(self.joints, self.seams) if any(map(len, self.seams)) else None
+
+
+def distribution(scene: Scene) -> Figures:
+    """FID of the pieces and what is left of it above the floor, and diversity (Guo et al.; `metrics`).
+
+    `fid_floor` is the FID between two disjoint real sets of the sizes compared, in the same replication.
+    """
+    if scene.motion is None:
+        return {}
+    value, pairs = fid(scene.real.reference, scene.motion), min(DIVERSITY_PAIRS, len(scene.motion) - 1)
+    figures = {
+        "fid": value,
+        "diversity": diversity(scene.motion, *draw_pairs(len(scene.motion), pairs, scene.rng)),
+    }
+    if scene.real.floor is not None:
+        figures |= {"fid_floor": scene.real.floor, "fid_above_floor": value - scene.real.floor}
+    return figures
+
+
+def alignment(scene: Scene) -> Figures:
+    """R-precision and multimodal distance between captions and their pieces (Guo et al.)."""
+    if scene.text is None or scene.motion is None or scene.testbed is None:
+        return {}
+    batch = min(BATCH, len(scene.text))
+    tops = scene.testbed.r_precision(scene.text, scene.motion, scene.asked, batch)
+    figures = {f"r_precision_{k}": float(value) for k, value in enumerate(tops, start=1)}
+    return figures | {"mm_dist": multimodal_distance(scene.text, scene.motion)}
+
+
+def transitions(scene: Scene) -> Figures:
+    """FID and diversity of the 60 frames around seams, against random windows of real clips (FlowMDM)."""
+    if scene.windows is None or scene.real.windows is None or len(scene.windows) < 3:
+        return {}
+    value, pairs = fid(scene.real.windows, scene.windows), min(DIVERSITY_PAIRS, len(scene.windows) - 1)
+    figures = {
+        "transition_fid": value,
+        "transition_diversity": diversity(scene.windows, *draw_pairs(len(scene.windows), pairs, scene.rng)),
+    }
+    if scene.real.window_floor is not None:
+        figures["transition_fid_floor"] = scene.real.window_floor
+        figures["transition_fid_above_floor"] = value - scene.real.window_floor
+    return figures
+
+
+def jerk_at_seams(scene: Scene) -> Figures:
+    """Peak jerk and the area under it, of the mean curve (FlowMDM's code) and of single seams (its text)."""
+    curves = scene.curves
+    if curves is None:
+        return {}
+    j_avg = scene.real.j_avg
+    return {
+        "peak_jerk": peak_of_mean(curves),
+        "area_under_jerk": area_of_mean(curves, j_avg),
+        "peak_jerk_per_seam": float(peaks(curves).mean()),
+        "peak_jerk_p95": float(np.percentile(peaks(curves), 95)),
+        "area_under_jerk_per_seam": float(areas(curves, j_avg).mean()),
+    }
+
+
+def responses(scene: Scene) -> Figures:
+    """Seam lag in frames, mean over seams where the prompt changes, and how well windows agree (`seam_lag`)."""
+    if scene.testbed is None or not scene.prompts:
+        return {}
+    some = int(np.searchsorted(np.cumsum([len(own) for own in scene.changes]), LAG_SEAMS)) + 1
+    lags = seam_lags(
+        scene.testbed.evaluator, scene.motions[:some], scene.prompts[:some], scene.changes[:some]
+    )
+    if not lags:
+        return {}
+    return {
+        "seam_lag": float(np.mean([lag.frames for lag in lags])),
+        "seam_agreement": float(np.mean([lag.agreement for lag in lags])),
+    }
+
+
+def body(scene: Scene) -> Figures:
+    """Feet, ground and bones: means over frames in metres and m/s (`quality`, `feet`, `bones`).
+
+    Joints are those of the features; what the library writes into files has bones of constant length.
+    """
+    frames = [len(joints) for joints in scene.joints]
+    grounds = np.average([ground(joints) for joints in scene.joints], axis=0, weights=frames)
+    skating = [foot_skating_ratio(joints) for joints in scene.joints]
+    return {
+        "foot_slide": total_slide(scene.joints).speed,
+        "foot_skating": float(np.average(skating, weights=frames)),
+        "penetration": float(grounds[0]),
+        "floating": float(grounds[1]),
+        "bone_drift": float(np.average([bone_drift(joints).mean for joints in scene.joints], weights=frames)),
+    }
+
+
+def recognition(scene: Scene) -> Figures:
+    """Shares of pieces whose content and style are named as they were asked for (`accuracy`), where labels say.
+
+    Content needs the classifier that scripts/train_classifier.py makes; without it there is no such figure.
+    """
+    if scene.testbed is None or not scene.asked:
+        return {}
+    contents = [content_of(row.meaning) for row in scene.asked]
+    styles = [style_of(row.meaning) for row in scene.asked]
+    figures: Figures = {}
+    if any(style in STYLES_KNOWN for style in styles):
+        judge = scene.testbed.evaluator
+        figures["style_accuracy"] = style_accuracy(judge, scene.pieces, contents, styles).exact
+    classifier = scene.testbed.classifier
+    if classifier is not None and any(content in classifier.contents for content in contents):
+        joints = [np.asarray(features_to_joints(rows)) for rows in scene.pieces]
+        found = content_accuracy(classifier, joints, contents)
+        figures |= {"content_accuracy": found.exact, "content_family_accuracy": found.family}
+    return figures
+
+
+def closure(scene: Scene) -> Figures:
+    """How a loop's end meets its beginning (`loop_closure`): means over motions, and the share that closes."""
+    if not scene.loop:
+        return {}
+    gaps = [loop_closure(rows[: len(rows) // 2]) for rows in scene.motions]
+    names = ("pose", "velocity", "root", "heading", "contacts")
+    figures = {f"wrap_{name}": float(np.mean([getattr(gap, name) for gap in gaps])) for name in names}
+    closed = [gap.pose <= gap.pose_limit and gap.velocity <= gap.velocity_limit for gap in gaps]
+    ratios = [gap.jerk_ratio for gap in gaps if np.isfinite(gap.jerk_ratio)]
+    if ratios:
+        figures["wrap_jerk_ratio"] = float(np.median(ratios))
+    return figures | {"wrap_closed": float(np.mean(closed))}
+
+
+def guided_path(scene: Scene) -> Figures:
+    """Distance of the root from the path it is held to (`paths`), and of joints from poses at keyframes, metres.
+
+    Both are kept by replacement, so they measure that the last step keeps what it is given; what holding costs
+    shows in FID, jerk and sliding. `path_far`: share of motions that are anywhere more than 20 cm off.
+    """
+    ways, poses = [], []
+    for rows, joints, held in zip(scene.motions, scene.joints, scene.held, strict=False):
+        if held is None:
+            continue
+        wanted = recover_root(held.features.astype(np.float64))[1][:, ::2]
+        ways.append(keyframe_distances(joints, dict(enumerate(wanted))))
+        frames = list(held.keyframes)
+        apart = (rows[frames] - held.features[frames])[:, POSITIONS].reshape(len(frames), -1, 3)
+        poses.append(np.linalg.norm(apart, axis=-1).mean())
+    if not ways:
+        return {}
+    errors = path_errors(ways)
+    return {
+        "path_error": errors.mean,
+        "path_far": errors.failed[LIMITS_M[0]],
+        "keyframe_error": float(np.mean(poses)),
+    }
+
+
+def cost(scene: Scene) -> Figures:
+    """Seconds for a second of motion, by the clock and of the processor, in the batches that the command makes."""
+    if scene.seconds_each is None:
+        return {}
+    length = float(np.mean([len(rows) for rows in scene.motions])) / FPS / (2 if scene.loop else 1)
+    wall, cpu = scene.seconds_each
+    return {"seconds_per_second": wall / length, "cpu_seconds_per_second": cpu / length}
+
+
+METRICS: Final[tuple[Callable[[Scene], Figures], ...]] = (
+    distribution,
+    alignment,
+    transitions,
+    jerk_at_seams,
+    responses,
+    body,
+    recognition,
+    closure,
+    guided_path,
+    cost,
+)
+"""All metrics, in the order in which their figures stand in a table."""
+
+
+def measure(scene: Scene) -> Figures:
+    """All figures of a scene; raises DataError when two metrics give one name to their figures."""
+    figures: Figures = {}
+    for metric in METRICS:
+        made = metric(scene)
+        if twice := figures.keys() & made.keys():
+            raise DataError(f"metric {metric.__name__}: the name {min(twice)!r} is taken; give it another")
+        figures |= made
+    return figures
+
+
+def real_of(testbed: Testbed, drawn: Drawn, seams: int, seed: int) -> Real:
+    """Embed what a replication compares with; `seams`: how many random windows transitions are compared with."""
+    reference = testbed.embed_motions(drawn.reference)
+    own = testbed.embed_motions([row.features for row in drawn.asked])
+    # The same clips where the reference holds nothing of what was asked.
+    apart = reference if drawn.apart is drawn.reference else testbed.embed_motions(drawn.apart)
+    windows = other = None
+    if seams >= 3:
+        rng = np.random.default_rng((seed, 5))
+        windows = testbed.embed_motions(random_windows(drawn.apart, seams, rng))
+        other = testbed.embed_motions(random_windows([row.features for row in drawn.asked], seams, rng))
+    return Real(
+        reference.astype(np.float64),
+        None if windows is None else windows.astype(np.float64),
+        fid(apart, own),
+        None if windows is None or other is None else fid(windows, other),
+        testbed.j_avg,
+    )

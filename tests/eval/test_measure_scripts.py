@@ -1,0 +1,146 @@
+"""The scripts that measure composers and samplers, from the command line to their files, with a small model."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from beds import CONTENTS, body
+from tiny_model import write_tiny_model
+
+from collage_motion.data.dataset import PreparedClip, write_dataset
+from collage_motion.eval.classifier import ContentClassifier, ContentNet
+
+SCRIPTS = Path(__file__).resolve().parent.parent.parent / "scripts"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A model, a judge and a prepared file, as arguments."""
+    folder = tmp_path_factory.mktemp("bed")
+    write_tiny_model(folder / "tiny")
+    rng = np.random.default_rng(0)
+    clips = [
+        PreparedClip(f"c{k}", f"c{k}", "made", CONTENTS[k % 6], "normal", "", 2 * (k % 2), body(70, rng))
+        for k in range(24)
+    ]
+    write_dataset(clips, folder / "motion.npz")
+    ContentClassifier(ContentNet(6), CONTENTS, {}).save(folder / "judge.safetensors")
+    places = {"--model": "tiny", "--data": "motion.npz", "--classifier": "judge.safetensors"}
+    pairs = [(key, str(folder / name)) for key, name in places.items()]
+    return [*(text for pair in pairs for text in pair), "--device", "cpu", "--threads", "1"]
+
+
+def command(script: str, *arguments: object) -> list[str]:
+    return [sys.executable, str(SCRIPTS / script), *map(str, arguments)]
+
+
+def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(script, *arguments), capture_output=True, text=True, check=False)
+
+
+def killed_after(rows: int, path: Path, process: list[str]) -> bytes:
+    """Run a command, kill it without warning once its ledger has so many rows; what the ledger then holds."""
+    with subprocess.Popen(process, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        until = time.monotonic() + 120
+        while time.monotonic() < until and running.poll() is None:
+            if path.exists() and path.read_bytes().count(b"\n") > rows:
+                break
+            time.sleep(0.02)
+        running.send_signal(signal.SIGKILL)
+    assert running.returncode == -signal.SIGKILL, "it ended before it could be killed"
+    return path.read_bytes()
+
+
+def test_a_table_of_composers_that_was_killed_goes_on(bed: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    some = ["--composers", "collage", "naive", "replacement", "blend", "--set", "steps=3"]
+    arguments = ["-o", folder, *bed, *some]
+    table = ["table", *arguments, "--seconds", "10", "20", "--seeds", "2", "1"]
+    left = killed_after(2, folder / "table.jsonl", command("measure_composers.py", *table))
+    (folder / "table.jsonl").write_bytes(left + b'{"cell": {"dev')  # a kill in the middle of a line
+    done = run("measure_composers.py", *table)
+    assert done.returncode == 0, done.stderr
+    rows = (folder / "table.jsonl").read_bytes()
+    assert rows.startswith(left)
+    assert rows.count(b"\n") == 1 + 4 * 3
+    todo = 4 * 3 - (len(left.splitlines()) - 1)
+    assert done.stderr.startswith(f"1/{todo} ")
+    assert run("measure_composers.py", *table).stderr == ""  # nothing is left to do
+
+    known = json.loads((folder / "table.json").read_text())
+    assert known["model"]["name"] == "tiny" and known["settings"]["steps"] == 3
+    found = [(row["seconds"], row["composer"], row.get("seeds")) for row in known["rows"]]
+    names = ["collage", "naive", "replacement", "blend"]
+    assert found == [
+        (10.0, "real clips", None), *((10.0, name, 2) for name in names),
+        (20.0, "real clips", None), *((20.0, name, 1) for name in names),
+    ]  # fmt: skip
+    lines = (folder / "table.csv").read_text().splitlines()
+    assert len(list(csv.DictReader(lines))) == len(found)
+    assert "| replacement | 2 |" in (folder / "table.md").read_text()
+    assert (folder / "times.png").read_bytes().startswith(b"\x89PNG")
+
+    done = run("measure_composers.py", *table[:-1], "2", "--set", "steps=4")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "was measured with settings.steps 3, now it is 4; choose another folder" in done.stderr
+
+
+def test_the_search_decides_the_settings_of_the_table(bed: list[str], tmp_path: Path) -> None:
+    arguments = ["all", "-o", tmp_path, *bed, "--composers", "blend", "--set", "steps=2", "--quick"]
+    done = run("measure_composers.py", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "search.jsonl").read_text().count("\n") == 1 + 3 * 2
+    rows = json.loads((tmp_path / "search.json").read_text())["rows"]
+    (chosen,) = [row["options"] for row in rows if row["chosen"]]
+    found = json.loads((tmp_path / "table.json").read_text())["rows"]
+    made = [(row["seconds"], row["options"], row["seeds"]) for row in found if row["composer"] == "blend"]
+    assert made == [(10.0, chosen, 1), (20.0, chosen, 1)]
+
+
+def test_tables_of_samplers_that_were_killed_go_on(bed: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    arguments = ["all", "-o", folder, *bed, "--quick", "--compared", "1", "--set", "guidance=1"]
+    arguments += ["--samplers", "ddim", "edm", "ancestral"]
+    left = killed_after(3, folder / "samplers.jsonl", command("measure_samplers.py", *arguments))
+    done = run("measure_samplers.py", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "samplers.jsonl").read_bytes().startswith(left)
+    known = json.loads((folder / "samplers.json").read_text())
+    found = [(row["sampler"], row["steps"], row["motions"], row.get("compared")) for row in known["clips"]]
+    assert found == [
+        ("ddim", 5, 2, 1), ("ddim", 10, 2, 1), ("edm", 5, 2, 1), ("edm", 10, 2, 1),
+        ("ancestral", 5, 2, None), ("ancestral", 10, 2, None),
+    ]  # fmt: skip
+    assert [(row["seconds"], row["steps"]) for row in known["chains"]] == [(10, 5), (10, 10), (10, 200)]
+    assert len(list(folder.glob("reference-*.npz"))) == 3
+    text = (folder / "samplers.md").read_text()
+    assert "| sampler | 5 | 10 |" in text and "Steps until poses stay" in text
+    assert run("measure_samplers.py", "report", *arguments[1:]).stdout == done.stdout
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("measure_composers.py", ["table", "--set", "stps=3"], "--set stps=3: write NAME=VALUE with one of"),
+        ("measure_composers.py", ["table", "--seconds", "10", "--seeds", "1", "2"], "--seeds: one number"),
+        ("measure_composers.py", ["all", "--seconds", "10"], "are those of search or table"),
+        ("measure_samplers.py", ["clips", "--set", "steps="], "--set steps=: write NAME=VALUE"),
+        ("measure_samplers.py", ["clips", "--steps", "0"], "numbers must be above 0"),
+        ("measure_samplers.py", ["clips", "--device", "abacus"], "device 'abacus' is not there"),
+    ],
+)
+def test_wrong_arguments_end_in_one_line(
+    bed: list[str], tmp_path: Path, script: str, arguments: list[str], message: str
+) -> None:
+    done = run(script, *bed, *arguments, "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists() or not any((tmp_path / "out").iterdir())
