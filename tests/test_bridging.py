@@ -153,6 +153,19 @@ def test_a_morph_begins_and_ends_as_told(model: Model) -> None:
     assert loop.seams == (0, 80)
 
 
+def test_where_prompts_pass_gradually_none_changes_at_once(model: Model, pair: tuple[Motion, Motion]) -> None:
+    plan = plan_from_prompts(["a person walks::4", "a person runs::4"])
+    for wrong, message in (
+        ({"seam_factors": True}, "seam factors: where prompts pass gradually"),
+        ({"variables": "null"}, "variables null: where prompts pass gradually"),
+        ({"method": "handshake"}, "method handshake: it cannot"),
+    ):
+        with pytest.raises(CollageError, match=message):
+            morph(plan, model, **wrong)
+        with pytest.raises(CollageError, match=message):
+            bridge(*pair, 1.0, model, **wrong)
+
+
 def test_an_edit_changes_more_the_stronger_it_is(model: Model, pair: tuple[Motion, Motion]) -> None:
     motion, _ = pair
     far = []

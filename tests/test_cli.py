@@ -15,57 +15,13 @@ from inspect import signature
 from pathlib import Path
 
 import pytest
-from tiny_model import write_tiny_model
+from command_line import QUICK, refused
 
 from collage_motion import __version__
-from collage_motion.cli import main
 from collage_motion.export import read_npz
 from collage_motion.plan import read_plan
 
-QUICK = ["--model", "tiny", "--steps", "2"]
-SETTINGS = ("steps", "guidance", "overlap", "variables", "sampler")
 PROMPTS = ["a person walks::2", "a person runs::2"]
-
-
-@pytest.fixture(scope="module")
-def made_home(tmp_path_factory):
-    """A home with one small random model, called tiny."""
-    home = tmp_path_factory.mktemp("home")
-    write_tiny_model(home / "models" / "tiny")
-    return home
-
-
-@pytest.fixture
-def home(made_home, tmp_path, monkeypatch):
-    """That home, and an empty working folder."""
-    monkeypatch.setenv("COLLAGE_MOTION_HOME", str(made_home))
-    monkeypatch.delenv("COLLAGE_DEBUG", raising=False)
-    monkeypatch.setenv("COLUMNS", "100")
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-    return made_home
-
-
-@pytest.fixture
-def command(home, capfd):
-    """Run the command in this process: exit code, stdout, stderr."""
-
-    def call(*arguments):
-        code = main(list(map(str, arguments)))
-        said = capfd.readouterr()
-        return code, said.out, said.err
-
-    return call
-
-
-def refused(result, *parts):
-    """Assert exit code 2, nothing on stdout, and one line on stderr that holds all `parts`."""
-    code, out, err = result
-    assert (code, out) == (2, "")
-    assert err.startswith("collage-motion: error: ") and err.count("\n") == 1 and err.endswith("\n")
-    for part in parts:
-        assert part in err
-    assert sorted(os.listdir()) == []
 
 
 def started(arguments, **more):
@@ -122,14 +78,24 @@ def test_options_reach_the_motion(command):
 
 
 def test_defaults_are_those_of_the_pipeline():
+    from collage_motion.cli.bridge import bridge
+    from collage_motion.cli.edit import edit
     from collage_motion.cli.generate import generate
     from collage_motion.cli.inspect import inspect
+    from collage_motion.cli.sampling import ALL
     from collage_motion.pipeline import Settings
 
-    settings = Settings()
-    for function, names in ((generate, SETTINGS), (inspect, ("overlap", "variables"))):
-        given = signature(function).parameters
-        assert {n: given[n].default for n in names} == {n: getattr(settings, n) for n in names}
+    fields = set(Settings.__dataclass_fields__)
+    assert fields - set(ALL) == {"sigma_end", "max_tokens"}
+    for function, least in ((generate, len(ALL)), (bridge, 12), (edit, 12), (inspect, 2)):
+        given = {
+            name: option.default for name, option in signature(function).parameters.items() if name in fields
+        }
+        assert len(given) >= least
+        # Options that belong to one method only have no value unless they are given.
+        unset = {"blend", "reconstruction_weight"} & set(given)
+        assert {given.pop(name) for name in unset} <= {None}
+        assert given == {name: getattr(Settings, name) for name in given}
 
 
 def test_overwrite_replaces(command):

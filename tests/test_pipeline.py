@@ -8,16 +8,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_model import write_tiny_model
 
+from collage_motion.conditioning import Condition, known, low_pass, reconstruction, replacement, together
 from collage_motion.errors import CollageError, ModelError, PlanError
 from collage_motion.features import features_to_joints
 from collage_motion.kinematics import forward_kinematics
 from collage_motion.models import Model, load_model
 from collage_motion.noise import canvas_noise
-from collage_motion.pipeline import Settings, generate, generate_many, pick_device, sample
+from collage_motion.pipeline import Settings, generate, generate_many, generate_tree, pick_device, sample
 from collage_motion.plan import Plan, Segment, plan_from_prompts
 from collage_motion.samplers.ddim import ddim
 from collage_motion.schedule import spaced_sigmas
-from collage_motion.topology import build
+from collage_motion.topology import Branch, build
 
 PLAN = plan_from_prompts(["a person walks::3", "a person runs::2.5", "a person walks::2"])
 QUICK = {"steps": 4, "overlap": 0.5}
@@ -100,6 +101,43 @@ def test_rolling_a_loop_rolls_the_motion(model: Model, monkeypatch: pytest.Monke
     np.testing.assert_allclose(np.roll(plain, -60, axis=1), rolled, atol=1e-4)
 
 
+def test_a_tree_gives_a_motion_for_each_of_its_ways(model: Model) -> None:
+    walk, run, wave = (plan_from_prompts([f"a person {word}::3"]) for word in ("walks", "runs", "waves"))
+    root = Branch(walk, (Branch(run), Branch(wave, (Branch(walk),))))
+    short, long = generate_tree(root, model, seed=2, **QUICK)
+    assert (short.n_frames, long.n_frames) == (120, 180) and (short.seams, long.seams) == ((60,), (60, 120))
+    assert [prompt for *_, prompt in long.segments] == ["a person walks", "a person waves", "a person walks"]
+    np.testing.assert_array_equal(short.features[:60], long.features[:60])  # they part where the branches do
+    assert not np.allclose(short.features[60:70], long.features[60:70])
+    assert [m.settings["story"] for m in (short, long)] == [0, 1]
+    assert long.settings["tree"]["then"][1]["plan"]["segments"][0]["prompt"] == "a person waves"
+    (lone,) = generate_tree(Branch(PLAN), model, seed=3, **QUICK)
+    np.testing.assert_allclose(lone.features, generate(PLAN, model, seed=3, **QUICK).features, atol=1e-5)
+    with pytest.raises(CollageError, match="method naive"):
+        generate_tree(root, model, method="naive")
+
+
+def test_conditions_that_do_not_fit_are_refused(model: Model) -> None:
+    wrong = low_pass(149, 263, 5)
+    held = Condition(wrong, np.zeros(wrong.shape, np.float32))
+    for wrap in (replacement, reconstruction):
+        with pytest.raises(
+            CollageError, match=r"canvas of shape \(1, 150, 263\); its operator measures \(samples, 149"
+        ):
+            generate(PLAN, model, condition=lambda denoise, wrap=wrap: wrap(denoise, held), **QUICK)
+    one, other = (known(np.full((150, 263), value, np.float32), np.arange(150) < 9) for value in (0.0, 1.0))
+    with pytest.raises(CollageError, match="contradict one another at frame 0, channel 0, by 1"):
+        generate(PLAN, model, condition=lambda denoise: replacement(denoise, together(one, other)), **QUICK)
+
+
+def test_options_of_a_sampler_reach_it(model: Model) -> None:
+    plain = generate(PLAN, model, sampler="deis", **QUICK).features
+    np.testing.assert_array_equal(plain, generate(PLAN, model, sampler="deis", order=3, **QUICK).features)
+    assert not np.allclose(plain, generate(PLAN, model, sampler="deis", order=1, **QUICK).features)
+    fresh = generate(PLAN, model, sampler="ddim", eta=1.0, **QUICK).features
+    np.testing.assert_allclose(fresh, generate(PLAN, model, sampler="ancestral", **QUICK).features, atol=1e-4)
+
+
 def test_wrong_settings_are_refused(model: Model) -> None:
     with pytest.raises(CollageError, match=r"guidance: got -1"):
         generate(PLAN, model, guidance=-1.0)
@@ -107,6 +145,8 @@ def test_wrong_settings_are_refused(model: Model) -> None:
         generate(PLAN, model, steps=0)
     with pytest.raises(CollageError, match=r"sampler: got 'magic'"):
         generate(PLAN, model, steps=2, sampler="magic")
+    with pytest.raises(CollageError, match=r"method naive: .* cannot close a loop"):
+        generate(Plan(PLAN.segments, loop=True), "no such model", method="naive")  # before it is looked for
     with pytest.raises(PlanError, match=r"lasts 0.3 s"):
         generate(plan_from_prompts(["walk::3", "jump::0.3"]), model, **QUICK)
     with pytest.raises(CollageError, match="device 'warp9'"):

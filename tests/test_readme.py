@@ -56,10 +56,15 @@ def test_the_plan_is_one(reader):
 def test_the_commands_run(reader, line, capfd):
     arguments = shlex.split(line)[1:]
     outputs = {name for flag, name in pairwise(arguments) if flag == "-o"}
-    quick = ["--steps", "2"] if arguments[0] == "generate" else []  # all else as it is written
+    quick = ["--steps", "2"] if arguments[0] in ("generate", "bridge", "edit") else []
+    given = {
+        name for name in ("walk.npz", "run.bvh") if name in arguments
+    }  # motions that exist, all else is as written
+    for name in given:
+        assert main(["generate", f"a person {name[:-4]}s::3", "--steps", "2", "-o", name]) == 0
     assert main([*arguments, *quick]) == 0
     assert "warning" not in capfd.readouterr().err  # every prompt is one that the model knows
-    assert {path.name for path in reader.iterdir()} - {"plan.yaml"} == outputs
+    assert {path.name for path in reader.iterdir()} - {"plan.yaml"} == outputs | given
 
 
 @pytest.mark.slow

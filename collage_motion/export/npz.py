@@ -35,6 +35,9 @@ def read_npz(path: str | Path) -> Motion:
     try:
         # Opened here, because numpy leaves the file open when the archive is broken.
         with source.open("rb") as file:
+            if file.read(2) not in (b"PK", b"\x93N"):  # what numpy says of others is advice to trust them
+                raise DataError(f"{source}: is no .npz file; need one made by this program")
+            file.seek(0)
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise DataError(f"{source}: is one array, not a motion; need an .npz made by this program")
