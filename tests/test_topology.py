@@ -121,6 +121,14 @@ def test_the_longest_window_is_not_split_and_one_frame_more_is():
     assert len(chain(plan_from_prompts(["walks::9.85"]), LIMITS).windows) == 2
 
 
+def test_a_loop_all_of_whose_frames_are_shared_is_told():
+    plan = Plan((Segment("walks", 0.5, 0.0),), loop=True)
+    with pytest.raises(
+        PlanError, match=r"^segment 1: segment 'walks' lasts 0\.5 s; its 2 windows would share 0\.5 s"
+    ):
+        build(plan, LIMITS, overlap=0.5)
+
+
 seconds = st.integers(2, 160).map(lambda k: k / 4)
 overlaps = st.none() | st.sampled_from([0.0, 0.5, 0.55, 1.0, 2.35])
 plans = st.lists(

@@ -164,6 +164,11 @@ class Line:
         parts = 1
         if closes_alone or stop - start > self.limits.max_frames:
             parts = max(2, -(-stride // (self.limits.max_frames - self.inner)))
+        if parts > 1 and stride < parts:  # then two windows would be one and the same
+            raise PlanError(
+                f"{self.name(number)} lasts {self.segments[number].seconds:g} s; its {parts} windows would share "
+                f"{self.inner / self.limits.fps:g} s, all of it; lengthen it or shorten the overlap"
+            )
         cuts = [start + stride * part // parts for part in range(parts)]
         stops = [cut + self.inner for cut in cuts[1:]] + [stop]
         prompt = prompts[self.segments[number].prompt]

@@ -181,6 +181,7 @@ def request_of(place, output, **more):
     return replace(request, **more)
 
 
+@pytest.mark.slow
 def test_the_official_table_is_what_the_published_metrics_say(place, tmp_path, testbed):
     report = run_request(request_of(place, tmp_path / "run"), Silent(), Share())
     rows = {row["method"]: row for row in report["rows"]}

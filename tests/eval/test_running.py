@@ -140,6 +140,7 @@ def test_a_finished_run_makes_nothing_again_and_needs_no_matplotlib(copied, whol
     assert (copied.output / "long.png").stat().st_mtime_ns == picture
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(request_, whole, monkeypatch):
     done = []
     perform = running.perform
@@ -160,6 +161,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(request_, whole, mo
     assert {path: samples(request_.output)[path] for path in before} == before
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_same_numbers_as_one(request_, whole):
     assert run_request(request_, Silent(), Share(1, 2)) is None
     half = samples(request_.output)
