@@ -42,7 +42,7 @@ class Settings:
     order: int | None = None
     churn: float | None = None
     spacing: str = "uniform"
-    sigma_end: float | None = 0.02
+    sigma_end: float | None = 0.01
     max_tokens: int = 200_000
     padding: "PaddingKind" = "zeros"
     method: str = "collage"
