@@ -49,6 +49,9 @@ def draw_times(rows: Sequence[Mapping[str, Any]], path: str | Path, overwrite: b
         ylabel="wall-clock time / s",
         title=f"Time to make one motion ({', '.join(devices)})",
     )
+    lengths = sorted({row["seconds"] for row in timed})
+    axes.set_xticks(lengths, [f"{seconds:g}" for seconds in lengths])
+    axes.set_xticks([], minor=True)
     axes.grid(True, which="both", alpha=0.3)
     axes.legend(fontsize=8)
     with replacing(path, overwrite) as part:

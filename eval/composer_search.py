@@ -1,12 +1,14 @@
 """The setting that is best for each composer, found by trying its one knob on motions of their own seeds.
 
-The rule: of the settings whose segments are named right (by family) within `MARGIN` of the best of that composer,
-the one whose seams have the least mean area under jerk. Area counts jerk above that of real motion and below it
-alike, so neither a jump nor an over-smooth passage wins, and a setting cannot win by not doing what was asked.
+The rule: of the settings whose share of segments named right (by family) is no further from the best of that
+composer than chance explains (`margin`), the one whose seams have the least mean area under jerk. Area counts jerk
+above that of real motion and below it alike, so neither a jump nor an over-smooth passage wins, and a setting
+cannot win by not doing what was asked.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from math import sqrt
 from typing import Any, Final
 
 import numpy as np
@@ -16,8 +18,6 @@ from .composers_report import pooled
 
 FIRST_SEED: Final = 1000
 """Seeds from here on, which the table does not use."""
-
-MARGIN: Final = 0.1
 
 
 def candidates(names: Iterable[str]) -> list[tuple[str, Options]]:
@@ -41,11 +41,16 @@ def results(cells: Iterable[tuple[Mapping[str, Any], Row]]) -> list[Row]:
             for options, found in groups[name]
         ]
         usable = [row for row in made if row["area_mean"] is not None and "error" not in row]
-        least = max((row["family_accuracy"] for row in usable), default=0.0) - MARGIN
-        good = [row for row in usable if row["family_accuracy"] >= least]
+        most = max((row["family_accuracy"] for row in usable), default=0.0)
+        good = [row for row in usable if row["family_accuracy"] >= most - margin(row["segments"])]
         winner = min(good, key=lambda row: row["area_mean"], default=None)
         rows += [{**row, "chosen": row is winner} for row in made]
     return rows
+
+
+def margin(segments: int) -> float:
+    """The standard error of the difference of two shares of so many segments, at its largest."""
+    return sqrt(0.5 / segments)
 
 
 def winners(rows: Iterable[Row]) -> dict[str, Options]:
@@ -57,8 +62,8 @@ def markdown(rows: Iterable[Row]) -> str:
     """What was tried, as a table."""
     lines = [
         "# The setting of each composer\n",
-        f"Of those named right (by family) within {MARGIN:.0%} of a composer's best, the least mean area under "
-        "jerk.\n",
+        "Of those whose share of actions named right (by family) is within a standard error of a composer's best, "
+        "the least mean area under jerk.\n",
         "| composer | setting | seeds | seams | by family | mean area | peak p50 | peak p95 | |",
         "|---|---|---|---|---|---|---|---|---|",
     ]

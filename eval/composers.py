@@ -43,12 +43,12 @@ COMPOSERS: Final[dict[str, Options]] = {
 """Every method, and the collage with seam factors: the fields of `Settings` that make it."""
 
 KNOBS: Final[dict[str, tuple[Options, ...]]] = {
-    "collage": tuple({"overlap": value} for value in (1.0, 1.5, 2.0)),
-    "collage+seams": tuple({"overlap": value} for value in (1.0, 1.5, 2.0)),
-    "consensus": tuple({"overlap": value} for value in (1.0, 1.5, 2.0)),
-    "handshake": tuple({"overlap": value} for value in (1.0, 1.5, 2.0)),
+    "collage": tuple({"overlap": value} for value in (1.0, 1.5, 2.0, 3.0)),
+    "collage+seams": tuple({"overlap": value} for value in (1.0, 1.5, 2.0, 3.0)),
+    "consensus": tuple({"overlap": value} for value in (1.0, 1.5, 2.0, 3.0)),
+    "handshake": tuple({"overlap": value} for value in (1.0, 1.5, 2.0, 3.0)),
     "blend": tuple({"blend": value} for value in (0.25, 0.5, 0.75)),
-    "reconstruction": tuple({"reconstruction_weight": value} for value in (0.3, 1.0, 3.0)),
+    "reconstruction": tuple({"reconstruction_weight": value} for value in (1.0, 3.0, 10.0)),
 }
 """What the search tries, all else as in the table. Those without an entry have no knob of their own."""
 
