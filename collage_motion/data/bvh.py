@@ -80,6 +80,10 @@ def parse_bvh(data: bytes, source: str) -> BvhClip:
     declared, frame_time, at = _read_motion_header(lines, at, source)
     n_channels = sum(len(joint.channels) for joint in joints)
     values = _read_frames(lines, at, n_channels, source)
+    if declared > len(values) + 1:  # one too many is common; more are missing
+        raise _fail(
+            source, len(lines) - 1, f"{len(values)} of {declared} frames are there; the file is truncated"
+        )
     offsets = np.array([joint.offset for joint in joints], dtype=np.float64)
     positions, rotations = _local_transforms(joints, offsets, values)
     parents = tuple(joint.parent for joint in joints)
