@@ -150,14 +150,14 @@ def test_files_that_are_no_motion_are_named_in_one_line(command, monkeypatch, na
 def test_a_recording_too_short_is_refused(two):
     lines = Path("../walk.bvh").read_text().splitlines()
     at = next(k for k, line in enumerate(lines) if line.startswith("Frame Time"))
-    Path("../short.bvh").write_text("\n".join(lines[: at + 3]) + "\n")
-    refused(
-        two("edit", "../short.bvh", "--prompt", WALKS, *QUICK, "-o", "a.npz"),
-        "short.bvh: joints: got 2 frames",
-    )
-    Path("../short.bvh").write_text("\n".join(lines[: at + 6]) + "\n")
-    result = two("edit", "../short.bvh", "--prompt", WALKS, *QUICK, "-o", "a.npz")
-    refused(result, "the motion: segment 'a person walks' lasts 0.15 s", "windows hold 1 to 6 s")
+
+    def shorten(frames):
+        head = [*lines[: at - 1], f"Frames: {frames}", lines[at]]
+        Path("../short.bvh").write_text("\n".join([*head, *lines[at + 1 : at + 1 + frames]]) + "\n")
+        return two("edit", "../short.bvh", "--prompt", WALKS, *QUICK, "-o", "a.npz")
+
+    refused(shorten(2), "short.bvh: joints: got 2 frames")
+    refused(shorten(5), "the motion: segment 'a person walks' lasts 0.15 s", "windows hold 1 to 6 s")
 
 
 @pytest.mark.parametrize(
