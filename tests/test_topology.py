@@ -129,6 +129,13 @@ def test_a_loop_all_of_whose_frames_are_shared_is_told():
         build(plan, LIMITS, overlap=0.5)
 
 
+def test_a_segment_that_is_nothing_but_overlap_is_told():
+    with pytest.raises(
+        PlanError, match=r"^segment 1: segment 'walks' lasts 1 s; the overlaps .* take 1 s of it"
+    ):
+        build(plan_from_prompts(["walks::1", "runs::1"]), LIMITS, overlap=2.0)
+
+
 seconds = st.integers(2, 160).map(lambda k: k / 4)
 overlaps = st.none() | st.sampled_from([0.0, 0.5, 0.55, 1.0, 2.35])
 plans = st.lists(

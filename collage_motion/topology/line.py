@@ -181,7 +181,7 @@ class Line:
     def check_room(self, number: int, before: int, after: int) -> None:
         """The overlaps on the two sides of a segment must not reach into one another."""
         taken = self.past(number, before) + after - self.past(number + 1, after)
-        if self.bounds[number + 1] - self.bounds[number] < taken:
+        if self.bounds[number + 1] - self.bounds[number] <= taken > 0:  # no frame would be its own
             raise PlanError(
                 f"{self.name(number)} lasts {self.segments[number].seconds:g} s; the overlaps with its "
                 f"neighbours take {taken / self.limits.fps:g} s of it; lengthen it, shorten the overlaps or "
