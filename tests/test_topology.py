@@ -131,7 +131,7 @@ def test_a_loop_all_of_whose_frames_are_shared_is_told():
 
 def test_a_segment_that_is_nothing_but_overlap_is_told():
     with pytest.raises(
-        PlanError, match=r"^segment 1: segment 'walks' lasts 1 s; the overlaps .* take 1 s of it"
+        PlanError, match=r"^prompt 1: segment 'walks' lasts 1 s; the overlaps .* take 1 s of it"
     ):
         build(plan_from_prompts(["walks::1", "runs::1"]), LIMITS, overlap=2.0)
 
