@@ -32,6 +32,7 @@ def made(command):
     return make
 
 
+@pytest.mark.slow
 def test_every_method_and_every_sampler_by_name(made):
     found = {}
     for name in METHODS:
@@ -154,6 +155,7 @@ def test_a_loop_too_short_for_its_windows_is_refused(command):
 SLOW = pytest.mark.slow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags", [[], pytest.param(["--loop"], marks=SLOW), pytest.param(["--morph"], marks=SLOW)]
 )

@@ -174,6 +174,7 @@ def test_tree(example):
     assert "all ways begin with the same 3 s: True" in out and ", -2: (null)" in out
 
 
+@pytest.mark.slow
 def test_gaussian_fields(example, tmp_path):
     out, written = example(12, steps=100)
     assert written == {f"{name}_{how}.npy" for name in ("grid", "cube") for how in ("composed", "one")}

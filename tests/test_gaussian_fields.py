@@ -144,6 +144,7 @@ def test_in_pure_noise_the_error_falls_as_its_square(name: str) -> None:
 # --- the samples ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIELDS)
 def test_samples_have_the_covariance_of_the_composed_map(name: str) -> None:
     graph, covariance = field(name).graph, field(name).covariance
@@ -167,6 +168,7 @@ def test_any_sampler_ends_in_the_map_that_its_steps_make(name: str) -> None:
     assert relative(one, other) < 1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "distance"),
     [

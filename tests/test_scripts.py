@@ -115,6 +115,7 @@ def ready(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 def test_the_test_command_hands_its_arguments_to_pytest(ready, tmp_path):
     """Style and types are checked before the tests; here they are made to pass at once."""
     (ready / "bin" / "python").write_text(
@@ -131,6 +132,7 @@ def test_the_test_command_hands_its_arguments_to_pytest(ready, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_the_demo_keeps_files_that_are_not_its_own(ready, tmp_path):
     out = tmp_path / "out"
     out.mkdir()

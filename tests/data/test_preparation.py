@@ -258,6 +258,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_script_prepares_reports_and_never_overwrites_unasked(archive: Path, tmp_path: Path) -> None:
     output = tmp_path / "motion.npz"
     output.write_text("precious")

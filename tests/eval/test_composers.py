@@ -139,6 +139,7 @@ COST = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", composers.COMPOSERS)
 def test_every_composer_makes_its_cell(model: Model, name: str) -> None:
     settings = Settings(steps=4, guidance=1.0, **composers.COMPOSERS[name])
@@ -282,6 +283,7 @@ def test_the_search_takes_the_least_area_among_what_does_as_it_was_told() -> Non
 # --- the chart ---
 
 
+@pytest.mark.slow
 def test_the_chart_has_a_line_for_each_composer_and_device(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     rows = [

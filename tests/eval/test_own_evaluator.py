@@ -60,6 +60,7 @@ def trained(benchmark: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> E
     return run
 
 
+@pytest.mark.slow
 def test_training_finds_the_captions_of_motions(benchmark: Benchmark, trained: EvaluatorTrainer) -> None:
     own = OwnEvaluator(trained.evaluator, {})
     items = benchmark.items
@@ -78,6 +79,7 @@ def test_training_finds_the_captions_of_motions(benchmark: Benchmark, trained: E
     assert right > np.mean(guessed == 0) + 0.3
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_the_uninterrupted_one(benchmark: Benchmark, tmp_path: Path) -> None:
     whole = trainer(benchmark, tmp_path / "whole", steps=6)
     list(whole.run())

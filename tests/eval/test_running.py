@@ -21,6 +21,8 @@ from collage_motion.eval import command, plots, running
 from collage_motion.eval.command import Request, run_request
 from collage_motion.eval.running import Share
 
+pytestmark = pytest.mark.slow  # every test makes a run of its own
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -140,7 +142,6 @@ def test_a_finished_run_makes_nothing_again_and_needs_no_matplotlib(copied, whol
     assert (copied.output / "long.png").stat().st_mtime_ns == picture
 
 
-@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(request_, whole, monkeypatch):
     done = []
     perform = running.perform
@@ -161,7 +162,6 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(request_, whole, mo
     assert {path: samples(request_.output)[path] for path in before} == before
 
 
-@pytest.mark.slow
 def test_two_processes_make_the_same_numbers_as_one(request_, whole):
     assert run_request(request_, Silent(), Share(1, 2)) is None
     half = samples(request_.output)
@@ -172,7 +172,6 @@ def test_two_processes_make_the_same_numbers_as_one(request_, whole):
     assert {path: samples(request_.output)[path] for path in half} == half
 
 
-@pytest.mark.slow
 def test_more_samples_and_replications_keep_those_that_are_there(request_, whole):
     first = figures(run_request(replace(request_, replications=1), Silent(), Share()))
     before = samples(request_.output)
@@ -260,7 +259,6 @@ def test_wrong_requests_are_refused_before_anything_is_made(request_, change, me
     assert not request_.output.exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["short", "compose", "loop", "extrapolate", "path"])
 def test_every_protocol_makes_its_table(request_, protocol, capfd):
     few = replace(
@@ -280,7 +278,6 @@ def test_every_protocol_makes_its_table(request_, protocol, capfd):
         assert "fid" not in row and [r["method"] for r in report["rows"]] == ["real", "collage"]
 
 
-@pytest.mark.slow
 def test_multimodality_is_measured_when_asked_for(request_, monkeypatch):
     for module in (running, sys.modules["collage_motion.eval.judging"]):
         monkeypatch.setattr(module, "REPEATS", 4)
@@ -315,7 +312,6 @@ def command_line(request, *more):
     ]  # fmt: skip
 
 
-@pytest.mark.slow
 def test_a_process_killed_without_warning_leaves_a_folder_to_go_on_with(request_, whole):
     process = subprocess.Popen(
         [sys.executable, *command_line(request_)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
@@ -335,7 +331,6 @@ def test_a_process_killed_without_warning_leaves_a_folder_to_go_on_with(request_
     assert {path: samples(request_.output)[path] for path in before} == before
 
 
-@pytest.mark.slow
 def test_torchrun_shares_the_work(request_, whole):
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *command_line(request_)],

@@ -77,6 +77,7 @@ def test_odd_motions_can_be_drawn():
     assert len(list(frames(one, 320, 180))) == 1
 
 
+@pytest.mark.slow
 def test_mp4_plays_back_whole(motion, tmp_path):
     heard = []
     write(motion, tmp_path / "a.mp4", progress=lambda done, total: heard.append((done, total)))
