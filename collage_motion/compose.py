@@ -23,7 +23,8 @@ class Guidance:
     1 - scale; scale 1 needs the first only, scale 0 the second. share: where windows with different prompts
     overlap and nothing takes one of them away (a null variable), two guided predictions would pull twice as hard
     as inside a segment, each its own way. With `share` the scale there is divided among them, so that the prompts'
-    predictions weigh `scale` together at every frame; without it DiffCollage's equations are taken as they stand.
+    predictions weigh `scale` together at every frame, but never one of them less than 1: k prompts weigh max(scale, k)
+    together. Without it DiffCollage's equations are taken as they stand.
     """
 
     scale: float = 1.0

@@ -84,6 +84,10 @@ class Benchmark:
     def __len__(self) -> int:
         return len(self.items)
 
+    def part(self, places: Sequence[int]) -> "Benchmark":
+        """A benchmark of these items only, by their places; raises DataError where that is none."""
+        return Benchmark([self.items[k] for k in places], [self._recordings[k] for k in places])
+
     def batches(self, count: int, seed: int = 0, size: int = BATCH) -> list[list[BenchmarkItem]]:
         """`count` batches of `size` clips of different meanings, each with a newly drawn caption.
 
@@ -127,8 +131,7 @@ class Benchmark:
         first = int(rng.integers(2))
         side = {name: (place + first) % 2 for place, name in enumerate(order)}
         parts = [[i for i, item in enumerate(self.items) if side[item.recording] == half] for half in (0, 1)]
-        one, other = (Benchmark([self.items[i] for i in p], [self._recordings[i] for i in p]) for p in parts)
-        return one, other
+        return self.part(parts[0]), self.part(parts[1])
 
 
 def load_benchmark(

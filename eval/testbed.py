@@ -205,4 +205,4 @@ def _longer(benchmark: Benchmark, least: int) -> Benchmark:
             f"{len(kept)} clips of the benchmark have {least} frames; a draw needs {2 * BATCH}, half of them to "
             "compare with; take a larger split"
         )
-    return Benchmark([benchmark.items[k] for k in kept], [benchmark._recordings[k] for k in kept])
+    return benchmark.part(kept)

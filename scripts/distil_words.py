@@ -20,6 +20,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
 
+from collage_motion.cli import script
+
 
 class BertReader:
     """The forward pass of a BERT encoder over its published tensors (Devlin et al. 2018, post-norm, exact GELU)."""
@@ -104,4 +106,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -25,8 +25,8 @@ from typing import Any
 import torch
 
 from collage_motion import __version__, pipeline
+from collage_motion.cli import script
 from collage_motion.data.dataset import load_dataset
-from collage_motion.errors import CollageError
 from collage_motion.eval import composer_search as search
 from collage_motion.eval import composers, composers_report
 from collage_motion.eval.charts import draw_times
@@ -206,23 +206,15 @@ def report(own: Bench) -> None:
     draw_times(rows, own.folder / "times.png", overwrite=True)
 
 
-def main() -> int:
+def main() -> None:
     """Measure, then report."""
     options = arguments()
-    try:
-        own = bench(options)
-        for stage in ("search", "table") if options.what == "all" else (options.what,):
-            if stage != "report":
-                measure(stage, options, own)
-        report(own)
-    except CollageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    own = bench(options)
+    for stage in ("search", "table") if options.what == "all" else (options.what,):
+        if stage != "report":
+            measure(stage, options, own)
+    report(own)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script(main, stopped="stopped; the same command goes on from here")

@@ -13,26 +13,20 @@ scripts/train_classifier.py.
 
 import argparse
 import json
-import os
-import platform
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-import yaml
-
-import collage_motion
 from collage_motion import pipeline
+from collage_motion.cli import script
 from collage_motion.data.dataset import Dataset, load_dataset
-from collage_motion.errors import CollageError, OutputError
+from collage_motion.errors import OutputError
 from collage_motion.eval import first_system
 from collage_motion.eval.classifier import DEFAULT_PATH, load_classifier
+from collage_motion.eval.measuring import settings_from, versions
+from collage_motion.export.atomic import replacing
 from collage_motion.models import load_model
 from collage_motion.motion import Motion
 from collage_motion.plan import Plan
@@ -69,22 +63,10 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def chosen_settings(pairs: Sequence[str]) -> dict[str, Any]:
-    """The `NAME=VALUE` pairs as keyword arguments of the library, numbers as numbers."""
-    known = [field.name for field in fields(pipeline.Settings)]
-    settings = {}
-    for pair in pairs:
-        name, _, value = pair.partition("=")
-        if name not in known or not value:
-            raise CollageError(f"--set {pair}: write NAME=VALUE with one of {', '.join(known)}")
-        settings[name] = yaml.safe_load(value)
-    return settings
-
-
 def maker(options: argparse.Namespace) -> first_system.Maker:
     """Sampling with the options' model, a few seeds at a time, with a line of progress on a terminal."""
     model = load_model(options.model, pipeline.pick_device(options.device))
-    settings = chosen_settings(options.set)
+    settings = settings_from(options.set)
     made = 0
 
     def make(plan: Plan, seeds: Sequence[int]) -> list[Motion]:
@@ -190,50 +172,26 @@ PRINTERS: dict[str, Callable[[dict[str, Any]], None]] = {
 }
 
 
-def write_json(path: Path, report: dict[str, Any], overwrite: bool) -> None:
-    """Write a report atomically."""
-    if path.is_dir() or (path.exists() and not overwrite):
-        raise OutputError(f"{path}: exists; pass --overwrite or choose another name")
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(report, file, indent=1)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from None
-
-
-def main() -> int:
+def main() -> None:
     """Measure, print, write."""
     options = arguments()
     chosen = WHAT if options.what == "all" else (options.what,)
     results: dict[str, Any] = {}
-    try:
-        if options.output and options.output.exists() and not options.overwrite:
-            raise OutputError(f"{options.output}: exists; pass --overwrite or choose another name")
-        dataset, make = load_dataset(options.data), maker(options)
-        for what in chosen:
-            began = time.monotonic()
-            results[what] = measure(what, options, make, dataset)
-            results[what]["seconds"] = round(time.monotonic() - began, 1)
-            print(f"\n{what} ({results[what]['seconds']} s)")
-            PRINTERS[what](results[what])
-        versions = {
-            "collage_motion": collage_motion.__version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        }
-        given = {key: str(value) for key, value in vars(options).items() if value is not None}
-        if options.output:
-            write_json(options.output, {"versions": versions, "options": given, **results}, options.overwrite)
-    except CollageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    if options.output and options.output.exists() and not options.overwrite:
+        raise OutputError(f"{options.output}: exists; pass --overwrite or choose another name")
+    dataset, make = load_dataset(options.data), maker(options)
+    for what in chosen:
+        began = time.monotonic()
+        results[what] = measure(what, options, make, dataset)
+        results[what]["seconds"] = round(time.monotonic() - began, 1)
+        print(f"\n{what} ({results[what]['seconds']} s)")
+        PRINTERS[what](results[what])
+    given = {key: str(value) for key, value in vars(options).items() if value is not None}
+    if options.output:
+        with replacing(options.output, options.overwrite) as part:
+            report = {"versions": versions(), "options": given, **results}
+            part.write_text(json.dumps(report, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script(main)

@@ -25,6 +25,7 @@ from typing import Any
 import torch
 
 from collage_motion import __version__, pipeline
+from collage_motion.cli import script
 from collage_motion.data.dataset import load_dataset
 from collage_motion.errors import CollageError
 from collage_motion.eval import sampler_report, sampler_steps
@@ -183,22 +184,14 @@ def report(bench: Bench) -> None:
     write_texts(bench.folder, texts)
 
 
-def main() -> int:
+def main() -> None:
     """Measure, then report."""
     options = arguments()
-    try:
-        bench = Bench(options)
-        if options.what != "report":
-            measure(options, bench)
-        report(bench)
-    except CollageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    bench = Bench(options)
+    if options.what != "report":
+        measure(options, bench)
+    report(bench)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script(main, stopped="stopped; the same command goes on from here")

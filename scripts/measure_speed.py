@@ -5,13 +5,13 @@ python scripts/measure_speed.py --seconds 10 60 300 -o speed.json
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
 
 from collage_motion import pipeline
-from collage_motion.errors import CollageError, OutputError
+from collage_motion.cli import script
 from collage_motion.eval.speed import MAX_RATIO, measure_speed
+from collage_motion.export.atomic import replacing
 from collage_motion.models import load_model
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -41,38 +41,31 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def main() -> int:
+def main() -> None:
     """Measure, print, write."""
     options = arguments()
-    try:
-        model = load_model(options.model, pipeline.pick_device(options.device))
-        settings = pipeline.Settings(guidance=options.guidance, max_tokens=options.max_tokens)
-        print("motion   nodes  calls   rows   composed       bare   ratio   calls of a run")
-        rows = []
-        for seconds in options.seconds:
-            (row,) = measure_speed(
-                model, [seconds], settings, options.repetitions, CLOCKS[options.clock], options.run_steps
+    model = load_model(options.model, pipeline.pick_device(options.device))
+    settings = pipeline.Settings(guidance=options.guidance, max_tokens=options.max_tokens)
+    print("motion   nodes  calls   rows   composed       bare   ratio   calls of a run")
+    rows = []
+    for seconds in options.seconds:
+        (row,) = measure_speed(
+            model, [seconds], settings, options.repetitions, CLOCKS[options.clock], options.run_steps
+        )
+        rows.append(row)
+        state = "ok" if row["ratio"] <= MAX_RATIO else f"MISSED (limit {MAX_RATIO:g})"
+        run = f"{row['run_calls']} in {row['run_steps']} steps" if options.run_steps else ""
+        times = f"{row['composed_s'] * 1000:7.1f} ms {row['bare_s'] * 1000:7.1f} ms"
+        print(
+            f"{seconds:5g} s {row['regions']:7d} {row['calls']:6d} {row['rows']:6d} {times} "
+            f"{row['ratio']:7.3f}   {run}  {state}"
+        )
+    if options.output:
+        with replacing(options.output, overwrite=True) as part:
+            part.write_text(
+                json.dumps({"device": str(model.device), "rows": rows}, indent=1), encoding="utf-8"
             )
-            rows.append(row)
-            state = "ok" if row["ratio"] <= MAX_RATIO else f"MISSED (limit {MAX_RATIO:g})"
-            run = f"{row['run_calls']} in {row['run_steps']} steps" if options.run_steps else ""
-            times = f"{row['composed_s'] * 1000:7.1f} ms {row['bare_s'] * 1000:7.1f} ms"
-            print(
-                f"{seconds:5g} s {row['regions']:7d} {row['calls']:6d} {row['rows']:6d} {times} "
-                f"{row['ratio']:7.3f}   {run}  {state}"
-            )
-        if options.output:
-            try:
-                options.output.write_text(json.dumps({"device": str(model.device), "rows": rows}, indent=1))
-            except OSError as error:
-                raise OutputError(f"{options.output}: cannot be written ({error.strerror})") from None
-    except CollageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script(main)

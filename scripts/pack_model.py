@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from collage_motion.cli import script
 from collage_motion.data.captions import ACTIONS, CONTENTS, STYLES, sample_caption
 from collage_motion.errors import OutputError
 from collage_motion.models import WEIGHTS_FILE
@@ -86,4 +87,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -1,17 +1,16 @@
 """Turn motion-capture archives into the one file that training reads (name it in COLLAGE_DATA)."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from collage_motion.cli import script
 from collage_motion.data.preparation import prepare
-from collage_motion.errors import CollageError
 
 
-def main() -> int:
+def main() -> None:
     """Read the arguments, prepare the file, print the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("archives", nargs="+", type=Path, metavar="ARCHIVE", help=".tar.xz of BVH files")
@@ -21,24 +20,17 @@ def main() -> int:
     arguments = parser.parse_args()
     percentage = TextColumn("{task.percentage:.0f} %")
     columns = (TextColumn("{task.description}"), BarColumn(), percentage, TimeRemainingColumn())
-    try:
-        with Progress(*columns, console=Console(stderr=True)) as bars:
-            tasks = {path: bars.add_task(path.name, total=None) for path in arguments.archives}
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks = {path: bars.add_task(path.name, total=None) for path in arguments.archives}
 
-            def show(path: Path, done: int, total: int) -> None:
-                bars.update(tasks[path], completed=done, total=total)
+        def show(path: Path, done: int, total: int) -> None:
+            bars.update(tasks[path], completed=done, total=total)
 
-            report = prepare(
-                arguments.archives, arguments.output, arguments.overwrite, arguments.seed, progress=show
-            )
-    except CollageError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+        report = prepare(
+            arguments.archives, arguments.output, arguments.overwrite, arguments.seed, progress=show
+        )
     print(report)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script(main)

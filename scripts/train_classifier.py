@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from collage_motion.cli import script
 from collage_motion.data.dataset import load_dataset
-from collage_motion.errors import CollageError
 from collage_motion.eval.classifier import DEFAULT_PATH
 from collage_motion.eval.classifier_training import score_classifier, train_classifier
 
 
-def main() -> int:
+def main() -> None:
     """Train, score on the test split, save."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -32,33 +32,29 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     began = time.monotonic()
-    try:
-        dataset = load_dataset(options.data)
-        columns = (
-            TextColumn("training the classifier"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
+    dataset = load_dataset(options.data)
+    columns = (
+        TextColumn("training the classifier"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("train")
+        classifier = train_classifier(
+            dataset,
+            epochs=options.epochs,
+            seed=options.seed,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-        with Progress(*columns, disable=not sys.stderr.isatty()) as bar:
-            task = bar.add_task("train")
-            classifier = train_classifier(
-                dataset,
-                epochs=options.epochs,
-                seed=options.seed,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
-            )
-        score = score_classifier(classifier, dataset.clips("test"))
-        classifier.report |= {
-            "test_accuracy": score.accuracy,
-            "test_family_accuracy": score.family_accuracy,
-            "test_balanced_accuracy": score.balanced,
-            "test_per_content": score.per_content,
-        }
-        path = classifier.save(options.output)
-    except CollageError as error:
-        print(error, file=sys.stderr)
-        return 2
+    score = score_classifier(classifier, dataset.clips("test"))
+    classifier.report |= {
+        "test_accuracy": score.accuracy,
+        "test_family_accuracy": score.family_accuracy,
+        "test_balanced_accuracy": score.balanced,
+        "test_per_content": score.per_content,
+    }
+    path = classifier.save(options.output)
     for content, share in score.per_content.items():
         print(f"  {content:22s} {share:6.1%}")
     for (truth, answer), count in score.confusions.items():
@@ -66,8 +62,7 @@ def main() -> int:
     print(f"real test clips named right: {score.accuracy:.1%}, mean over contents {score.balanced:.1%}")
     print(f"with one family as one content: {score.family_accuracy:.1%}")
     print(f"{path} written after {time.monotonic() - began:.0f} s")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script(main)

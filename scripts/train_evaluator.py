@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, track
 
+from collage_motion.cli import script
 from collage_motion.data.batches import to_recordings
 from collage_motion.data.captions import canonical_style
 from collage_motion.data.dataset import load_dataset
-from collage_motion.errors import CollageError
 from collage_motion.eval.accuracy import style_accuracy
 from collage_motion.eval.benchmark import load_benchmark
 from collage_motion.eval.evaluator_quality import embed_items, fid_floor, real_to_real, sensitivity
@@ -108,32 +108,27 @@ def report(quality: dict[str, Any]) -> None:
         )
 
 
-def main() -> int:
+def main() -> None:
     """Train, measure, write."""
     options = arguments()
     torch.set_num_threads(options.threads)
-    try:
-        trainer = train(options)
-        networks = trainer.evaluator
-        for network in networks.networks.values():
-            network.eval().requires_grad_(False)
-        card = {
-            "description": "text-motion evaluator of the benchmark; standard layers, InfoNCE on squared distances",
-            "parameters": sum(p.numel() for net in networks.networks.values() for p in net.parameters()),
-            "licence": "CC BY-NC 4.0",
-            "data": CREDIT,
-            "training": asdict(trainer.settings) | {"clips": len(trainer.batches.recordings)},
-        }
-        write_own_evaluator(networks, card, options.output)
-        card["quality"] = measure(load_own_evaluator(options.output), options.data)
-        path = write_own_evaluator(networks, card, options.output)
-    except CollageError as error:
-        print(error, file=sys.stderr)
-        return 2
+    trainer = train(options)
+    networks = trainer.evaluator
+    for network in networks.networks.values():
+        network.eval().requires_grad_(False)
+    card = {
+        "description": "text-motion evaluator of the benchmark; standard layers, InfoNCE on squared distances",
+        "parameters": sum(p.numel() for net in networks.networks.values() for p in net.parameters()),
+        "licence": "CC BY-NC 4.0",
+        "data": CREDIT,
+        "training": asdict(trainer.settings) | {"clips": len(trainer.batches.recordings)},
+    }
+    write_own_evaluator(networks, card, options.output)
+    card["quality"] = measure(load_own_evaluator(options.output), options.data)
+    path = write_own_evaluator(networks, card, options.output)
     report(card["quality"])
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script(main, stopped="stopped; the same command goes on from here")

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from rich.progress import Progress, TextColumn, TimeRemainingColumn, track
 
+from collage_motion.cli import script
 from collage_motion.data.batches import Batch, BatchMaker, to_recordings
 from collage_motion.data.dataset import load_dataset
 from collage_motion.features import group_statistics
@@ -128,4 +129,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main, stopped="stopped; the same command goes on from here")

@@ -7,11 +7,10 @@ for the captions of `long`, `loop` and `path` for those of `compose`, in their o
 """
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
-from collage_motion.errors import CollageError
+from collage_motion.cli import script
 from collage_motion.eval.command import Request, evaluation_of
 from collage_motion.eval.report import prompt_text
 from collage_motion.export.atomic import replacing
@@ -20,7 +19,7 @@ NAMES = ("long", "compose")
 REPLICATIONS, SAMPLES = 5, 256
 
 
-def main() -> int:
+def main() -> None:
     """Draw and write."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -28,19 +27,14 @@ def main() -> int:
     default = Path(__file__).parent.parent / "eval" / "prompts"
     parser.add_argument("-o", "--output", type=Path, default=default, help="folder (default: %(default)s)")
     options = parser.parse_args()
-    try:
-        for name in NAMES:
-            with tempfile.TemporaryDirectory() as folder:
-                request = Request(Path(folder), name, "collage", REPLICATIONS, SAMPLES, device="cpu")
-                text = prompt_text(evaluation_of(request).prompts())
-            with replacing(options.output / f"{name}.json", overwrite=True) as part:
-                part.write_text(text, encoding="utf-8")
-            print(f"wrote {options.output / name}.json ({len(text) / 1e3:.0f} kB)")
-    except CollageError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    for name in NAMES:
+        with tempfile.TemporaryDirectory() as folder:
+            request = Request(Path(folder), name, "collage", REPLICATIONS, SAMPLES, device="cpu")
+            text = prompt_text(evaluation_of(request).prompts())
+        with replacing(options.output / f"{name}.json", overwrite=True) as part:
+            part.write_text(text, encoding="utf-8")
+        print(f"wrote {options.output / name}.json ({len(text) / 1e3:.0f} kB)")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script(main)

@@ -3,18 +3,31 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 PROGRAM = "collage-motion"
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+STOPPED = "stopped by Ctrl-C; no half-written file is left"
 
 
 def program() -> NoReturn:
     """Run the command line as a process: `main` with the process's own arguments, then exit with its code."""
-    code = main()
+    _leave(main())
+
+
+def script(work: Callable[[], None], stopped: str = STOPPED) -> NoReturn:
+    """Run one of the programs in `scripts/` as a process, which ends as the command line does.
+
+    stopped: what Ctrl-C is answered with, such as that the same command goes on from there.
+    """
+    _leave(ended(work, Path(sys.argv[0]).name, stopped))
+
+
+def _leave(code: int) -> NoReturn:
     if code == INTERRUPTED:
         # An interrupt amid the import of a C extension leaves a mark in the interpreter, which would then end as if
         # killed by the signal; so leave without it. Files are closed and temporary ones removed by now.
@@ -23,24 +36,33 @@ def program() -> NoReturn:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code.
+    """Run the command line and return its exit code, as `ended` tells."""
 
-    0 done; 2 wrong input, one line on stderr; 130 Ctrl-C; 1 anything unforeseen, one line on stderr. With
-    COLLAGE_DEBUG=1 the traceback comes before that line.
+    def work() -> int:
+        # Imported here, so that Ctrl-C is answered in one line from the first moment on.
+        from collage_motion.cli.app import run
+
+        return run(list(sys.argv[1:] if arguments is None else arguments))
+
+    return ended(work)
+
+
+def ended(work: Callable[[], int | None], name: str = PROGRAM, stopped: str = STOPPED) -> int:
+    """Do the work and return an exit code, with one line on stderr for whatever went wrong.
+
+    0 or what `work` returned: done; 2 wrong input; 130 Ctrl-C; 1 anything unforeseen. With COLLAGE_DEBUG=1 the
+    traceback comes before that line.
     """
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):  # a prompt that the terminal cannot write must not end the work
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     with _terminated_like_interrupted():
         try:
-            # Imported here, so that Ctrl-C is answered in one line from the first moment on.
-            from collage_motion.cli.app import run
-
-            code = run(list(sys.argv[1:] if arguments is None else arguments))
+            code = work()
             sys.stdout.flush()
-            return code
+            return code or 0
         except KeyboardInterrupt:
-            return _failed("stopped by Ctrl-C; no half-written file is left", INTERRUPTED)
+            return _failed(name, stopped, INTERRUPTED)
         except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
             _forget_stdout()
             return FAILED
@@ -48,12 +70,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from collage_motion.errors import CollageError
 
             if isinstance(error, CollageError):
-                return _failed(f"error: {error}", WRONG_INPUT)
+                return _failed(name, f"error: {error}", WRONG_INPUT)
             if isinstance(error, MemoryError):
-                return _failed("error: not enough memory; make a shorter motion or free some memory", FAILED)
+                return _failed(
+                    name, "error: not enough memory; make a shorter motion or free some memory", FAILED
+                )
             what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             hint = "" if _debug() else "; set COLLAGE_DEBUG=1 to see where"
-            return _failed(f"unexpected error: {what}{hint}", FAILED)
+            return _failed(name, f"unexpected error: {what}{hint}", FAILED)
 
 
 def one_line(text: str) -> str:
@@ -61,13 +85,13 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
 
 
-def _failed(message: str, code: int) -> int:
+def _failed(name: str, message: str, code: int) -> int:
     if _debug():
         import traceback
 
         traceback.print_exc()
     with suppress(OSError):
-        sys.stderr.write(f"{PROGRAM}: {one_line(message)}\n")
+        sys.stderr.write(f"{name}: {one_line(message)}\n")
         sys.stderr.flush()
     return code
 

@@ -38,9 +38,11 @@ class MdmConfig:
 
 def positional_table(length: int, width: int) -> Tensor:
     """Sinusoidal table (length, width): sine in even, cosine in odd channels (spec a.5)."""
-    position = torch.arange(length, dtype=torch.float32)[:, None]
-    frequency = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10000.0) / width))
-    table = torch.zeros(length, width)
+    # On the CPU even where a network is built for its shapes alone: `arange` there would load torch's compiler.
+    position = torch.arange(length, dtype=torch.float32, device="cpu")[:, None]
+    even = torch.arange(0, width, 2, dtype=torch.float32, device="cpu")
+    frequency = torch.exp(even * (-math.log(10000.0) / width))
+    table = torch.zeros(length, width, device="cpu")
     table[:, 0::2] = torch.sin(position * frequency)
     table[:, 1::2] = torch.cos(position * frequency)
     return table
