@@ -155,8 +155,8 @@ def sample(
     """
     if settings.seam_factors:
         graph = with_seam_factors(graph, model.card.limits)
-    end = None if settings.spacing == "ddim" else settings.sigma_end
-    sigmas = spaced_sigmas(model.schedule, settings.steps, settings.spacing, end)
+    ends = (None, None) if settings.spacing == "ddim" else (settings.sigma_end, settings.sigma_start)
+    sigmas = spaced_sigmas(model.schedule, settings.steps, settings.spacing, *ends)
     frames = model.card.padding
     tally = tally or Tally()
 

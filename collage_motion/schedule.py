@@ -186,17 +186,18 @@ def spaced_sigmas(
     steps: int,
     spacing: str = "uniform",
     sigma_end: float | None = None,
+    sigma_start: float | None = None,
     rho: float = 7.0,
 ) -> list[float]:
     """Falling noise levels of a run of `steps` steps, a final zero behind them, each a level of the schedule.
 
     spacing: "uniform", timesteps evenly spaced back from the noisiest one; "karras", even in sigma^(1/rho)
     between the ends, moved to the nearest free level; "ddim", the stride of "ddimN", which leaves the
-    noisiest level out. sigma_end: the last level above zero, from which the last step goes straight to x0
-    (not for "ddim"); None leaves it to the spacing, and where there are too few levels above it, those below
-    are used as well. Raises ModelError for more steps than levels or an unknown spacing.
+    noisiest level out. sigma_start: the first level, beside which a motion vanishes; None for the noisiest.
+    sigma_end: the last level above zero, from which the last step goes straight to x0; None leaves it to the
+    spacing. Where there are too few levels between, those below and then those above are used as well. "ddim" has
+    neither. Raises ModelError for more steps than levels, ends that are not in order or an unknown spacing.
     """
-    low = 0 if sigma_end is None else schedule.timesteps.index(schedule.timestep(sigma_end))
     top = len(schedule) - 1
     if spacing not in SPACINGS:
         raise ModelError(f"spacing: got {spacing!r}; allowed: {', '.join(SPACINGS)}")
@@ -204,20 +205,28 @@ def spaced_sigmas(
         raise ModelError(
             f"steps: got {steps}; allowed: 1 to {top + 1}, the noise levels this model was trained on"
         )
-    low = min(low, top + 1 - steps)  # so many steps need the levels below `sigma_end` too
     if spacing == "ddim":
-        if sigma_end is not None:
-            raise ModelError(
-                f"sigma_end: got {sigma_end:g} with ddim spacing; use uniform or karras spacing, or none"
-            )
+        for name, end in (("sigma_start", sigma_start), ("sigma_end", sigma_end)):
+            if end is not None:
+                raise ModelError(
+                    f"{name}: got {end:g} with ddim spacing; use uniform or karras spacing, or none"
+                )
         return schedule._at(_stride(len(schedule), steps))._falling()
+    low = 0 if sigma_end is None else schedule.timesteps.index(schedule.timestep(sigma_end))
+    high = top if sigma_start is None else schedule.timesteps.index(schedule.timestep(sigma_start))
+    if low > high:
+        raise ModelError(
+            f"sigma_start: got {sigma_start:g}; allowed: at least sigma_end, which is {sigma_end:g}"
+        )
+    low = max(0, min(low, high + 1 - steps))  # so many steps need the levels below `sigma_end` too
+    high = max(high, low + steps - 1)
     if spacing == "karras" and steps > 1:
-        wanted = karras_sigmas(float(schedule.levels[top]), float(schedule.levels[low]), steps, rho)
+        wanted = karras_sigmas(float(schedule.levels[high]), float(schedule.levels[low]), steps, rho)
         return schedule._at(_distinct(schedule, wanted, low))._falling()
     if sigma_end is None:
-        places = [top - (k * (top + 1)) / steps for k in range(steps)]
+        places = [high - (k * (high + 1)) / steps for k in range(steps)]
     else:
-        places = [top - k * (top - low) / max(steps - 1, 1) for k in range(steps)]
+        places = [high - k * (high - low) / max(steps - 1, 1) for k in range(steps)]
     return schedule._at([round(place) for place in reversed(places)])._falling()
 
 

@@ -42,6 +42,7 @@ class Settings:
     order: int | None = None
     churn: float | None = None
     spacing: str = "uniform"
+    sigma_start: float | None = None
     sigma_end: float | None = 0.01
     max_tokens: int = 200_000
     padding: "PaddingKind" = "zeros"

@@ -27,13 +27,23 @@ class TrainSettings:
     """Step at which the learning rate begins to fall; 0: never."""
     anneal_steps: int = 2000
     null_probability: float = 0.1
-    low_noise_share: float = 0.5
+    low_noise_share: float = 0.3
     """Share of timesteps drawn as the square of a uniform, towards low noise, where jitter is decided."""
+    high_noise_share: float = 0.4
+    """Share of timesteps drawn as one minus the cube of a uniform: content and style are decided in the noisiest tenth
+    (below it a motion shows through its noise, and the prompt hardly lowers the loss)."""
     ema_decay: float = 0.999
     clip_norm: float = 1.0
     precision: str = "bfloat16"
     """`bfloat16` (autocast; also the faster one on CPUs with AVX512-BF16) or `float32`."""
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        low, high = self.low_noise_share, self.high_noise_share
+        if low < 0 or high < 0 or low + high > 1:
+            raise DataError(
+                f"low_noise_share and high_noise_share: got {low:g} and {high:g}; allowed: none below 0, 1 together"
+            )
 
     def rate(self, step: int) -> float:
         """Learning rate at a step: linear warm-up, constant, linear fall to a fiftieth."""
@@ -88,10 +98,12 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
 
     def timesteps(self, count: int, generator: torch.Generator) -> Tensor:
-        """Timesteps (count,): uniform, or the square of a uniform for a share of them."""
+        """Timesteps (count,): uniform, or for a share of them each drawn towards low or towards high noise."""
         u = torch.rand(count, generator=generator)
-        low = torch.rand(count, generator=generator) < self.settings.low_noise_share
-        return (torch.where(low, u.square(), u) * len(self.signal)).long().clamp(max=len(self.signal) - 1)
+        group = torch.rand(count, generator=generator)
+        low, high = self.settings.low_noise_share, self.settings.high_noise_share
+        place = torch.where(group < low, u.square(), torch.where(group < low + high, 1 - u**3, u))
+        return (place * len(self.signal)).long().clamp(max=len(self.signal) - 1)
 
     def predict(
         self, batch: Batch, timesteps: Tensor, noise: Tensor, keep_text: Tensor

@@ -34,8 +34,8 @@ MULTIMODAL: Final = ".mm"
 
 
 SAID: Final = (
-    "steps", "guidance", "share_guidance", "overlap", "variables", "sampler", "spacing", "sigma_end", "padding",
-    "method", "seam_factors", "blend", "reconstruction_weight",
+    "steps", "guidance", "share_guidance", "overlap", "variables", "sampler", "spacing", "sigma_start", "sigma_end",
+    "padding", "method", "seam_factors", "blend", "reconstruction_weight",
 )  # fmt: skip
 """Settings that a folder of samples always names."""
 

@@ -86,7 +86,7 @@ def test_defaults_are_those_of_the_pipeline():
     from collage_motion.pipeline import Settings
 
     fields = set(Settings.__dataclass_fields__)
-    assert fields - set(ALL) == {"sigma_end", "max_tokens"}
+    assert fields - set(ALL) == {"sigma_start", "sigma_end", "max_tokens"}
     for function, least in ((generate, len(ALL)), (bridge, 12), (edit, 12), (inspect, 2)):
         given = {
             name: option.default for name, option in signature(function).parameters.items() if name in fields

@@ -158,6 +158,27 @@ def test_a_run_starts_at_the_noisiest_level_and_falls_to_zero(steps: int, spacin
         assert COSINE.timestep(sigmas[-2]) == COSINE.timestep(end)
 
 
+@given(
+    st.integers(1, 200),
+    st.sampled_from(["uniform", "karras"]),
+    st.sampled_from([None, 0.02, 0.3]),
+    st.sampled_from([0.5, 6.0, 200.0, 1e9]),
+)
+@settings(deadline=None)
+def test_a_run_may_start_lower(steps: int, spacing: str, end: float | None, start: float) -> None:
+    sigmas = spaced_sigmas(COSINE, steps, spacing, end, start)
+    assert len(sigmas) == steps + 1 and sigmas[-1] == 0.0
+    assert all(high > low for high, low in pairwise(sigmas))
+    assert set(sigmas[:-1]) <= set(COSINE.levels.tolist())
+    assert COSINE.timestep(sigmas[0]) == COSINE.timestep(start)
+
+
+def test_where_levels_are_few_a_run_goes_beyond_its_ends() -> None:
+    schedule = DiscreteSchedule.cosine(50)
+    start, end = schedule.levels[[30, 20]].tolist()
+    assert spaced_sigmas(schedule, 40, "karras", end, start) == [*schedule.levels[39::-1].tolist(), 0.0]
+
+
 @pytest.mark.parametrize("spacing", ["uniform", "karras", "ddim"])
 def test_as_many_steps_as_levels_visits_every_level(spacing: str) -> None:
     schedule = DiscreteSchedule.cosine(50)
@@ -196,6 +217,14 @@ def test_karras_levels_equal_the_official_ones(golden: Path) -> None:
         (lambda: COSINE.sigmas(0), "steps: got 0; allowed: 1 to 1000"),
         (lambda: spaced_sigmas(COSINE, 5, "log"), "spacing: got 'log'; allowed: uniform, karras, ddim"),
         (lambda: spaced_sigmas(COSINE, 50, "ddim", sigma_end=0.1), "with ddim spacing; use uniform"),
+        (
+            lambda: spaced_sigmas(COSINE, 50, "ddim", sigma_start=200.0),
+            "sigma_start: got 200 with ddim spacing",
+        ),
+        (
+            lambda: spaced_sigmas(COSINE, 5, "karras", 2.0, 0.5),
+            "sigma_start: got 0.5; allowed: at least sigma_end, which is 2",
+        ),
         (lambda: linear_betas(20), "linear schedule: got 20 diffusion steps; allowed: 21 or more"),
         (lambda: karras_sigmas(1.0, 2.0, 5), "karras spacing: got 5 levels from 1 to 2"),
         (

@@ -163,8 +163,16 @@ def test_noise_levels_end_up_teaching_alike() -> None:
     assert 0.5 < float(quiet / loud) < 2
 
 
-def test_null_prompts_and_low_noise_have_their_share(tmp_path: Path) -> None:
-    run = trainer(tmp_path, low_noise_share=0.5)
+def test_low_and_high_noise_have_their_share(tmp_path: Path) -> None:
+    run = trainer(tmp_path, low_noise_share=0.3, high_noise_share=0.4)
     t = run.timesteps(100_000, torch.Generator().manual_seed(0)).float() / len(run.signal)
-    # P(t < 1/10) is 1/10 for the uniform half and sqrt(1/10) for the squared half.
-    assert float((t < 0.1).float().mean()) == pytest.approx((0.1 + 0.1**0.5) / 2, abs=0.01)
+    # The tenth at either end: uniform, the square of a uniform, one minus its cube.
+    low = 0.3 * 0.1 + 0.3 * 0.1**0.5 + 0.4 * (1 - 0.9 ** (1 / 3))
+    high = 0.3 * 0.1 + 0.3 * (1 - 0.9**0.5) + 0.4 * 0.1 ** (1 / 3)
+    assert float((t < 0.1).float().mean()) == pytest.approx(low, abs=0.01)
+    assert float((t >= 0.9).float().mean()) == pytest.approx(high, abs=0.01)
+
+
+def test_shares_of_noise_levels_are_shares() -> None:
+    with pytest.raises(DataError, match="got 0.7 and 0.4; allowed"):
+        TrainSettings(low_noise_share=0.7, high_noise_share=0.4)
