@@ -22,9 +22,10 @@ class Settings:
     prompts where windows of different ones overlap (see `compose.Guidance`). overlap: seconds that
     neighbouring windows share. variables: what an overlap is told (see `topology.chain`). sampler, spacing: names
     in `samplers.SAMPLERS` and `schedule.SPACINGS`. eta, order, churn: of the samplers that take them
-    (`samplers.OPTIONS`), None for their own defaults. sigma_end: the last noise level above zero; from there the
-    network's own idea of the clean motion ends the run, which leaves less jitter than going further down; the
-    strides of spacing "ddim" end where they end.
+    (`samplers.OPTIONS`), None for their own defaults. sigma_start: the first noise level: beside it a motion vanishes,
+    and steps further up would be lost to those between it and 5, where content and style are decided. sigma_end: the
+    last level above zero; from there the network's own idea of the clean motion ends the run, which leaves less
+    jitter than going further down. Spacing "ddim" has its own ends.
     max_tokens: memory budget, frames of all rows in one network call (200,000 take about 2 GB with the default
     model). padding: what a network trained without a frame mask is shown behind a window (see
     `padding.Padding`); others see nothing. method: how windows become one motion, a name in `methods.METHODS`.
@@ -32,17 +33,17 @@ class Settings:
     reconstruction_weight: of the gradient in `reconstruction`. Raises `CollageError` for values out of range.
     """
 
-    steps: int = 20
+    steps: int = 10
     guidance: float = 2.5
     share_guidance: bool = True
     overlap: float = DEFAULT_OVERLAP
     variables: Variables = "auto"
-    sampler: str = "ddim"
+    sampler: str = "dpmpp"
     eta: float | None = None
     order: int | None = None
     churn: float | None = None
-    spacing: str = "uniform"
-    sigma_start: float | None = None
+    spacing: str = "karras"
+    sigma_start: float | None = 80.0
     sigma_end: float | None = 0.01
     max_tokens: int = 200_000
     padding: "PaddingKind" = "zeros"

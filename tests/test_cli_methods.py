@@ -50,7 +50,7 @@ def test_every_method_and_every_sampler_by_name(made):
         (["--method", "blend", "--blend", "0.2"], "blend", 0.2),
         (["--seam-factors"], "seam_factors", True),
         (["--no-share-guidance"], "share_guidance", False),
-        (["--spacing", "karras"], "spacing", "karras"),
+        (["--spacing", "uniform"], "spacing", "uniform"),
         (["--spacing", "ddim"], "spacing", "ddim"),
         (["--sampler", "ddim", "--eta", "0.7"], "eta", 0.7),
         (["--sampler", "deis", "--order", "1"], "order", 1),
@@ -102,8 +102,8 @@ def test_a_morph_says_that_the_overlaps_of_a_plan_are_not_used(made, home):
         (["--overlap", "2.6", "--seam-factors"], ["seam factors", "at 3 s", "lengthen the segments"]),
         (["--reconstruction-weight", "1"], ["--reconstruction-weight 1", "--method reconstruction", "collage"]),
         (["--sampler", "euler", "--eta", "0.5"], ["eta: sampler euler has none", "ddim"]),
-        (["--order", "2"], ["order: sampler ddim has none", "deis, gddim"]),
-        (["--churn", "2"], ["churn: sampler ddim has none", "edm"]),
+        (["--order", "2"], ["order: sampler dpmpp has none", "deis, gddim"]),
+        (["--churn", "2"], ["churn: sampler dpmpp has none", "edm"]),
         (["--eta", "2"], ["--eta", "'2'", "0 to 1"]),
         (["--sampler", "deis", "--order", "4"], ["--order", "'4'", "1, 2 or 3"]),
         (["--spacing", "even"], ["--spacing", "'even'", "uniform, karras, ddim"]),
@@ -182,7 +182,7 @@ def test_options_of_samplers_are_checked_in_the_library_too():
     with pytest.raises(CollageError, match=r"order: got 4; allowed: 1, 2 or 3"):
         Settings(sampler="deis", order=4)
     with pytest.raises(CollageError, match=r"eta: got nan; allowed: 0"):
-        Settings(eta=float("nan"))
+        Settings(sampler="ddim", eta=float("nan"))
     with pytest.raises(CollageError, match=r"sampler: got 'magic'; allowed: euler"):
         Settings(sampler="magic")
     with pytest.raises(CollageError, match=r"spacing: got 'even'; allowed: uniform"):

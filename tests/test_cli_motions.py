@@ -184,7 +184,7 @@ def test_a_recording_too_short_is_refused(two):
         (["edit", "../walk.npz", "--prompt", WALKS, "--strength", "0"], ["--strength 0", "above 0 to 1"]),
         (["edit", "../walk.npz", "--prompt", WALKS, "--strength", "1.5"], ["--strength", "'1.5'"]),
         (["edit", "../walk.npz", "--prompt", WALKS, "--method", "handshake"], ["--method", "'handshake'"]),
-        (["edit", "../walk.npz", "--prompt", WALKS, "--order", "2"], ["order: sampler ddim has none"]),
+        (["edit", "../walk.npz", "--prompt", WALKS, "--order", "2"], ["order: sampler dpmpp has none"]),
     ],
 )
 def test_what_cannot_be_is_one_line(two, arguments, parts):

@@ -74,11 +74,12 @@ def test_one_segment_is_the_plain_model(model: Model, guidance: float) -> None:
         null = windows(x, sigma, torch.tensor([-1]), lengths)
         return null + guidance * (windows(x, sigma, torch.tensor([0]), lengths) - null)
 
-    sigmas = spaced_sigmas(model.schedule, 4, sigma_end=Settings.sigma_end)
+    settings = Settings(steps=4, guidance=guidance, sampler="ddim")
+    sigmas = spaced_sigmas(model.schedule, 4, settings.spacing, settings.sigma_end, settings.sigma_start)
     x = torch.from_numpy(canvas_noise([0], 80, 263)) * sigmas[0]
     wanted = model.normaliser.denormalise(ddim(plain, x, sigmas).numpy())
     graph = build(plan, model.card)
-    got = sample(graph, model, [0], Settings(steps=4, guidance=guidance))
+    got = sample(graph, model, [0], settings)
     np.testing.assert_allclose(got, wanted, atol=1e-5)
 
 

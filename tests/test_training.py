@@ -174,5 +174,5 @@ def test_low_and_high_noise_have_their_share(tmp_path: Path) -> None:
 
 
 def test_shares_of_noise_levels_are_shares() -> None:
-    with pytest.raises(DataError, match="got 0.7 and 0.4; allowed"):
+    with pytest.raises(DataError, match=r"got 0\.7 and 0\.4; allowed"):
         TrainSettings(low_noise_share=0.7, high_noise_share=0.4)

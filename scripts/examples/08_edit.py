@@ -27,5 +27,5 @@ def main(folder: Path, steps: int) -> None:
 if __name__ == "__main__":
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where to write")
-    parser.add_argument("--steps", type=int, default=20, help="denoising steps (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=10, help="denoising steps (default: %(default)s)")
     main(**vars(parser.parse_args()))

@@ -38,7 +38,7 @@ def main(folder: Path, steps: int, motions: list[Path] | None, prompts: list[str
 if __name__ == "__main__":
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where to write")
-    parser.add_argument("--steps", type=int, default=20, help="denoising steps (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=10, help="denoising steps (default: %(default)s)")
     parser.add_argument("--motions", type=Path, nargs=2, metavar=("A", "B"), help="files to join")
     parser.add_argument("--prompts", nargs=2, default=PROMPTS, metavar=("FROM", "TO"), help="what they show")
     main(**vars(parser.parse_args()))
