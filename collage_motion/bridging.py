@@ -20,9 +20,18 @@ from collage_motion.gradual import Key, Mix, gradual
 from collage_motion.graph import Graph
 from collage_motion.methods import check_on_graphs
 from collage_motion.models import Model, load_model
-from collage_motion.motion import Motion
-from collage_motion.pipeline import Settings, finish, pick_device, record, sample, to_motion
-from collage_motion.plan import Plan, Segment
+from collage_motion.motion import MAX_METRES, Motion
+from collage_motion.pipeline import (
+    MAKE_PLAN,
+    Settings,
+    check_kind,
+    finish,
+    pick_device,
+    record,
+    sample,
+    to_motion,
+)
+from collage_motion.plan import Plan, Segment, checked_pair
 from collage_motion.samplers.steps import Progress
 from collage_motion.skeleton import FPS, N_JOINTS
 from collage_motion.topology import WINDOW_S, build, morphing
@@ -54,15 +63,15 @@ def bridge(
 
     prompts: what the two show, by default what they say of their last and first frame. settings: fields of
     `Settings`. Raises DataError for motions of another frame rate, PlanError for a bridge that is too short or
-    prompts that are empty, or another `CollageError`.
+    prompts that are not two lines of words, or another `CollageError`.
     """
+    told = checked_pair((first.prompts[-1], second.prompts[0]) if prompts is None else prompts, "prompts")
+    if condition not in CONDITIONS:
+        raise CollageError(f"condition: got {condition!r}; allowed: {', '.join(CONDITIONS)}")
     chosen, loaded = _ready(model, device, settings, gradual=True)
     for number, motion in enumerate((first, second), start=1):
         _check_rate(motion, loaded, f"motion {number}")
-    if condition not in CONDITIONS:
-        raise CollageError(f"condition: got {condition!r}; allowed: {', '.join(CONDITIONS)}")
     fps = loaded.card.fps
-    told = prompts or (first.prompts[-1], second.prompts[0])
     gap, context = _frames(seconds, fps, "bridge"), round(CONTEXT_S * fps)
     before, after = first.features[-context:], second.features[:context]
     n_frames = len(before) + gap + len(after)
@@ -116,6 +125,7 @@ def morph(
     cycle) are told embeddings interpolated by slerp (DiffCollage Fig. 6). Overlaps between segments are those
     of the settings. Raises PlanError for a plan too short for the model's windows, or another `CollageError`.
     """
+    check_kind(plan, Plan, "plan", MAKE_PLAN)
     chosen, loaded = _ready(model, device, settings, gradual=True)
     graph, told, mixes = morphing(plan, loaded.card, chosen.overlap)
     made = _sampled(graph, told, mixes, loaded, seed, chosen, progress)
@@ -140,6 +150,8 @@ def edit(
     0 little changes, 1 leaves nothing of the motion. A loop stays one. Raises DataError for a motion of
     another frame rate, PlanError for a plan of another length, or another `CollageError`.
     """
+    if not isinstance(prompt, str):
+        check_kind(prompt, Plan, "prompt", MAKE_PLAN)
     chosen, loaded = _ready(model, device, settings)
     _check_rate(motion, loaded, "the motion")
     fps = loaded.card.fps
@@ -162,12 +174,16 @@ def motion_from_joints(joints: ArrayLike, fps: float = FPS, prompt: str = "") ->
     Resampled to 20 frames a second, put on the common bone lengths and on the floor; features are extracted with
     rotations free of the heading. The first and the last frame are lost to differences. Takes (T, 22, 3) in
     metres, y up, in the order of `skeleton.JOINTS` (`data.retarget` gives them for known skeletons). Raises
-    DataError for other shapes, numbers that are not finite, or too few frames.
+    DataError for other shapes, numbers that are not finite or beyond `MAX_METRES`, or too few frames.
     """
     places = np.asarray(joints, np.float64)
     if places.ndim != 3 or places.shape[1:] != (N_JOINTS, 3) or not np.isfinite(places).all():
         raise DataError(
             f"joints: got shape {places.shape}; allowed: (frames, {N_JOINTS}, 3), all numbers finite"
+        )
+    if (farthest := np.abs(places).max(initial=0.0)) > MAX_METRES:
+        raise DataError(
+            f"joints: got one {farthest:.3g} m away; allowed: up to {MAX_METRES:g} m, give metres"
         )
     places = resample(places, fps)
     if len(places) < 3:

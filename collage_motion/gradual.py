@@ -49,7 +49,8 @@ def gradual(
         )
     if cyclic:
         keys = _around(keys, n_frames)
-    starts, lengths = _cuts(n_frames, limits, overlap, window, cyclic)
+    one = not cyclic and len({key.prompt for key in keys}) == 1
+    starts, lengths = _cuts(n_frames, limits, overlap, window, cyclic, one)
     frames = [
         tuple(frame % n_frames for frame in range(start, start + length))
         for start, length in zip(starts, lengths, strict=True)
@@ -67,14 +68,19 @@ def gradual(
 
 
 def _cuts(
-    n_frames: int, limits: Limits, overlap: int, window: int, cyclic: bool
+    n_frames: int, limits: Limits, overlap: int, window: int, cyclic: bool, one: bool
 ) -> tuple[list[int], list[int]]:
-    """First frame and length of each window; as near to `window` frames as the model's limits let them be."""
+    """First frame and length of each window; as near to `window` frames as the model's limits let them be.
+
+    one: there is one prompt and two ends, so that a short canvas may be one window without any overlap.
+    """
     if overlap < 0 or 2 * overlap > limits.max_frames or 0 < overlap < limits.min_variable_frames:
         raise PlanError(
             f"the overlap is {overlap / limits.fps:g} s; allowed is 0, or "
             f"{limits.min_variable_frames / limits.fps:g} to {limits.max_frames / limits.fps / 2:g} s"
         )
+    if one and limits.min_frames <= n_frames < 2 * overlap:
+        return [0], [n_frames]
     covered = n_frames if cyclic else n_frames - overlap
     least, most = max(limits.min_frames, 2 * overlap, overlap + 1), limits.max_frames
     wanted = min(max(window, least), most)
@@ -82,10 +88,13 @@ def _cuts(
     parts = max(fewest, round(covered / max(wanted - overlap, 1)))
     while parts > fewest and covered // parts + overlap < least:
         parts -= 1
-    if covered <= 0 or covered // parts + overlap < limits.min_frames or n_frames < 2 * overlap:
+    what = f"the motion lasts {n_frames / limits.fps:g} s"
+    if n_frames < limits.min_frames or 0 < covered < parts * (limits.min_frames - overlap):
+        raise PlanError(f"{what}; this model's windows hold {limits.span}; make it longer")
+    if n_frames < 2 * overlap:
         raise PlanError(
-            f"the motion lasts {n_frames / limits.fps:g} s with overlaps of {overlap / limits.fps:g} s; this model's "
-            f"windows hold {limits.span}; make it longer or the overlap shorter"
+            f"{what} with overlaps of {overlap / limits.fps:g} s; where prompts pass gradually or the end leads back "
+            f"it must hold two of them, {2 * overlap / limits.fps:g} s; make it longer or the overlap shorter"
         )
     starts = [covered * part // parts for part in range(parts)]
     stops = [start + overlap for start in [*starts[1:], covered]]

@@ -13,6 +13,9 @@ from collage_motion.skeleton import N_FEATURES, N_JOINTS
 
 Floats = NDArray[np.float32]
 
+MAX_METRES = 1e6
+"""Farther from its beginning no motion goes that is read from a file: a day's run is 2e5 m."""
+
 
 @dataclass(frozen=True, eq=False)
 class Motion:
@@ -51,10 +54,13 @@ class Motion:
         lengths = np.linalg.norm(self.rotations, axis=-1)
         if np.abs(lengths - 1).max() > 1e-3:
             raise DataError("motion: rotations must be unit quaternions; normalise them")
-        if self.fps != int(self.fps) or self.fps < 1:
+        if not _whole(self.fps) or self.fps < 1:
             raise DataError(f"motion: fps is {self.fps}, must be a whole number from 1")
         object.__setattr__(self, "fps", int(self.fps))
         object.__setattr__(self, "prompts", tuple(str(prompt) for prompt in self.prompts))
+        odd = [seam for seam in self.seams if not _whole(seam)]
+        if odd:
+            raise DataError(f"motion: seam at frame {odd[0]}, must be a whole number")
         object.__setattr__(self, "seams", tuple(int(seam) for seam in self.seams))
         if len(self.prompts) != n_frames:
             raise DataError(f"motion: {len(self.prompts)} prompts for {n_frames} frames; give one per frame")
@@ -94,8 +100,13 @@ class Motion:
         return tuple((start, end, self.prompts[start]) for start, end in zip(starts, ends, strict=True))
 
 
+def _whole(value: Any) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and float(value).is_integer()
+
+
 def _read_only(name: str, value: Any, shape: tuple[int, ...]) -> Floats:
-    array = np.array(value, dtype=np.float32, order="C", copy=True)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite then, and refused below
+        array = np.array(value, dtype=np.float32, order="C", copy=True)
     if array.shape != shape:
         raise DataError(f"motion: {name} has shape {array.shape}, must be {shape}")
     if not np.isfinite(array).all():

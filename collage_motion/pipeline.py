@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -33,6 +33,8 @@ from collage_motion.schedule import spaced_sigmas
 from collage_motion.settings import Settings as Settings
 from collage_motion.skeleton import N_FEATURES
 from collage_motion.topology import Branch, build, stories, tree
+
+MAKE_PLAN: Final = "plan_from_prompts(['a person walks::3']) or read_plan('plan.yaml')"
 
 
 def pick_device(name: str | None) -> torch.device:
@@ -80,6 +82,14 @@ def generate_many(
     **settings: Any,
 ) -> list[Motion]:
     """Make one motion per seed, all in the same batches; each equals what `generate` makes of its seed."""
+    check_kind(plan, Plan, "plan", MAKE_PLAN)
+    if not len(seeds):
+        raise CollageError("seeds: got none; give one for each motion to make, such as [0, 1]")
+    if condition is not None and not callable(condition):
+        raise CollageError(
+            f"condition: got a {type(condition).__name__}; allowed: a wrapper around a denoiser, such as "
+            "lambda denoise: replacement(denoise, condition)"
+        )
     chosen = Settings(**settings)
     check_method(chosen.method, loop=plan.loop)
     if not isinstance(model, Model):
@@ -108,8 +118,9 @@ def generate_tree(
     frame by frame, up to where they part. The keyword arguments are the fields of `Settings`; raises as `generate`
     does.
     """
+    check_kind(root, Branch, "tree", "collage_motion.Branch(plan, [branches])")
     chosen = Settings(**settings)
-    check_on_graphs(chosen.method)
+    check_on_graphs(chosen.method, "make a story that branches")
     if not isinstance(model, Model):
         model = load_model(model, pick_device(device))
     chosen = chosen.fitting(model)
@@ -126,6 +137,12 @@ def generate_tree(
         )
         for number, story in enumerate(stories(root, model.card.fps))
     ]
+
+
+def check_kind(given: Any, kind: type, name: str, cure: str) -> None:
+    """Raise PlanError unless what was given is of that kind."""
+    if not isinstance(given, kind):
+        raise PlanError(f"{name}: got {repr(given)[:40]}; allowed: a {kind.__name__}; make one with {cure}")
 
 
 def record(model: Model, seed: int, settings: Settings) -> dict[str, Any]:

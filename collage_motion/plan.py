@@ -104,6 +104,16 @@ def checked_overlap(value: Any, what: str) -> float:
     return float(value)
 
 
+def checked_pair(prompts: Any, place: str) -> tuple[str, str]:
+    """Two prompts as a `Segment` takes one; raises PlanError naming `place`."""
+    if isinstance(prompts, str) or not isinstance(prompts, Sequence) or len(prompts) != 2:
+        raise PlanError(
+            f"{place}: got {quoted(repr(prompts))}; allowed: two, such as ('a person walks', 'a person runs')"
+        )
+    first, second = (Segment(prompt, place=place).prompt for prompt in prompts)
+    return first, second
+
+
 def _checked_seconds(value: Any, what: str) -> float:
     if not _is_number(value) or not 0 < value <= MAX_TOTAL_SECONDS:
         raise PlanError(

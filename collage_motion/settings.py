@@ -57,6 +57,12 @@ class Settings:
             check_kind,  # loads scipy, which reading the defaults need not wait for
         )
 
+        for name in ("guidance", "overlap", "blend", "reconstruction_weight"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise CollageError(f"{name}: got {value!r}; allowed: a number")
+        if isinstance(self.steps, bool) or not isinstance(self.steps, int):
+            raise CollageError(f"steps: got {self.steps!r}; allowed: a whole number, usually 10 to 50")
         if not 0 <= self.guidance <= 100:
             raise CollageError(f"guidance: got {self.guidance:g}; allowed: 0 to 100, usually 1.5 to 4")
         check_kind(self.padding)

@@ -97,8 +97,16 @@ def test_a_bridge_that_cannot_be(model: Model, pair: tuple[Motion, Motion]) -> N
         bridge(first, second, 1.0, model, condition="glue")
     with pytest.raises(CollageError, match="method naive: it cannot hold a given motion"):
         bridge(first, second, 1.0, model, method="naive")
-    with pytest.raises(PlanError, match="prompt '' has no word"):
-        bridge(first, second, 1.0, model, prompts=("", "run"))
+    for prompts, message in (
+        (("", "run"), "prompts: a prompt is empty"),
+        (("walk\n", "r\x1bun"), r"prompts: prompt .* contains the character U\+001B"),
+        (("walk", "run " * 300), "prompts: prompt .* allowed are 1000"),
+        (("c",), "prompts: got .* allowed: two, such as"),
+        ((), "prompts: got .* allowed: two, such as"),
+        ("walk", "prompts: got .* allowed: two, such as"),
+    ):
+        with pytest.raises(PlanError, match=message):
+            bridge(first, second, 1.0, "no such model", prompts=prompts)  # before it is looked for
 
 
 def test_windows_between_two_keys_are_told_mixes() -> None:
@@ -128,14 +136,22 @@ def test_around_a_cycle_prompts_pass_without_ends() -> None:
     [
         (15, 0, "the motion lasts 0.75 s"),
         (60, 5, "allowed is 0, or 0.5 to 3 s"),
-        (25, 20, "the motion lasts 1.25 s"),
+        (25, 20, "the motion lasts 1.25 s with overlaps of 1 s; .* two of them, 2 s"),
     ],
 )
 def test_what_is_too_short_to_pass_along(frames: int, overlap: int, message: str) -> None:
     with pytest.raises(PlanError, match=message):
-        gradual(frames, ["walk"], (Key(0, 0),), LIMITS, overlap, 60)
+        gradual(frames, ["walk", "run"], (Key(0, 0), Key(10, 1)), LIMITS, overlap, 60)
     with pytest.raises(PlanError, match="in order of time"):
         gradual(60, ["walk"], (), LIMITS, 0, 60)
+
+
+def test_one_prompt_needs_no_room_for_overlaps(model: Model) -> None:
+    assert morph(plan_from_prompts(["a person walks::2"]), model, steps=2, overlap=1.5).n_frames == 40
+    graph, mixes = gradual(25, ["walk"], (Key(12, 0),), LIMITS, 20, 60)
+    assert [len(region.frames) for region in graph.regions] == [25] and mixes == ((0, 0, 0.0),)
+    with pytest.raises(PlanError, match="the end leads back"):
+        gradual(25, ["walk"], (Key(12, 0),), LIMITS, 20, 60, cyclic=True)
 
 
 def test_a_morph_begins_and_ends_as_told(model: Model) -> None:
@@ -195,6 +211,15 @@ def test_an_edit_that_cannot_be(model: Model, pair: tuple[Motion, Motion]) -> No
             edit(motion, "a person jumps", strength, model)
 
 
+def test_what_is_no_plan_is_refused(model: Model, pair: tuple[Motion, Motion]) -> None:
+    with pytest.raises(
+        PlanError, match="plan: got 'a person walks'; allowed: a Plan; make one with plan_from"
+    ):
+        morph("a person walks", model)
+    with pytest.raises(PlanError, match="prompt: got 5; allowed: a Plan"):
+        edit(pair[0], 5, 0.5, model)
+
+
 def test_joints_from_elsewhere_become_a_motion(pair: tuple[Motion, Motion]) -> None:
     _, motion = pair
     given = motion_from_joints(motion.joints, 20, "a person runs")
@@ -207,5 +232,7 @@ def test_joints_from_elsewhere_become_a_motion(pair: tuple[Motion, Motion]) -> N
         motion_from_joints(motion.joints[:2])
     broken = motion.joints.copy()
     broken[1] = np.nan
+    with pytest.raises(DataError, match=r"joints: got one 9e\+06 m away; allowed: up to 1e\+06 m"):
+        motion_from_joints(np.where(np.arange(3) == 0, 9e6, motion.joints))
     with pytest.raises(DataError, match="all numbers finite"):
         motion_from_joints(broken)

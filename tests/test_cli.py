@@ -210,7 +210,8 @@ def test_help_gives_units_ranges_and_defaults(command):
     for words in (
         '"a person walks::3" for 3 seconds',
         "in seconds",
-        "0 to 60, usually 0.5 to 1.5",
+        "0 sets clips side by side; else at least the model's least overlap (0.5 s for the default model)",
+        "usually 0.5 to 1.5",
         "[default: 1.5]",
         "Denoising steps, 1 to 1000",
         "0 to 100, usually 1.5 to 4",
@@ -341,6 +342,12 @@ def test_a_folder_or_a_file_in_the_way_is_refused_before_any_work(command, monke
 
 def test_one_output_named_twice_is_refused(command):
     refused(command("generate", *PROMPTS, *QUICK, "-o", "a.npz", "-o", "./a.npz"), "named twice")
+
+
+@pytest.mark.parametrize("name", ["plan.npz", "plan", "plan.yaml.txt"])
+def test_a_plan_is_saved_only_where_it_is_read_back(command, name):
+    result = command("inspect", *PROMPTS, "--model", "tiny", "--save", name)
+    refused(result, f"{name}: ", ".yaml or .yml")
 
 
 @pytest.mark.parametrize("name", ["folder", "old.yaml", "no/plan.yaml"])

@@ -157,7 +157,7 @@ def test_a_recording_too_short_is_refused(two):
         return two("edit", "../short.bvh", "--prompt", WALKS, *QUICK, "-o", "a.npz")
 
     refused(shorten(2), "short.bvh: joints: got 2 frames")
-    refused(shorten(5), "the motion: segment 'a person walks' lasts 0.15 s", "windows hold 1 to 6 s")
+    refused(shorten(5), "short.bvh: lasts 0.15 s (3 frames)", "edits 1 s or more")
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,11 @@ def test_a_recording_too_short_is_refused(two):
             ["bridge", "../walk.npz", "../run.npz", "--reconstruction-weight", "1"],
             ["--reconstruction-weight 1", "--condition reconstruction", "got --condition replacement"],
         ),
-        (["bridge", "../walk.npz", "../run.npz", "--prompts", "", RUNS], ["walk.npz: nothing says"]),
+        (["bridge", "../walk.npz", "../run.npz", "--prompts", "", RUNS], ["--prompts: a prompt is empty"]),
+        (
+            ["bridge", "../walk.npz", "../run.npz", "--prompts", WALKS, "a\nb"],
+            ["--prompts: prompt", "U+000A"],
+        ),
         (["bridge", "../walk.npz", "../run.npz", "--overlap", "0.1"], ["the overlap is 0.1 s", "0.5 to 3 s"]),
         (["edit", "../walk.npz"], ["Missing option '--prompt'"]),
         (["edit", "../walk.npz", "--prompt", " "], ["--prompt: a prompt is empty"]),
@@ -189,6 +193,15 @@ def test_a_recording_too_short_is_refused(two):
 )
 def test_what_cannot_be_is_one_line(two, arguments, parts):
     refused(two(*arguments, *QUICK, "-o", "a.npz"), *parts)
+
+
+def test_another_frame_rate_is_named_before_the_model_is_loaded(two, monkeypatch):
+    with np.load("../walk.npz") as held:
+        np.savez("../fast.npz", **{**held, "fps": 30})
+    monkeypatch.setattr("collage_motion.models.load_model", None)  # would be an unexpected error
+    for what in (["bridge", "../walk.npz", "../fast.npz"], ["edit", "../fast.npz", "--prompt", WALKS]):
+        result = two(*what, *QUICK, "-o", "a.npz")
+        refused(result, "../fast.npz: has 30 frames a second, model 'tiny' makes 20; give it as .bvh")
 
 
 def test_outputs_are_checked_first(command, monkeypatch):

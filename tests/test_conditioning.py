@@ -37,6 +37,23 @@ def noise(samples: int = 3, seed: int = 0, frames: int = FRAMES, channels: int =
     return torch.randn(samples, frames, channels, generator=generator, dtype=torch.float64)
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Dense("abc", 2, 2), "numbers: got 'abc'; allowed: arrays"),
+        (
+            lambda: Dense([[1.0], [1.0, 2.0]], 2, 2),
+            r"numbers: got \[\[1.0\], \[1.0, 2.0\]\]; allowed: arrays",
+        ),
+        (lambda: low_pass(8, 2, 3.5), "low-pass: got 3.5 components of 8 frames; allowed: whole numbers"),
+        (lambda: OverTime(np.eye(3), 4, [1.5]), r"got channels \[1.5\]; allowed: different ones"),
+    ],
+)
+def test_things_that_are_no_numbers_are_named(make, message: str) -> None:
+    with pytest.raises(CollageError, match=message):
+        make()
+
+
 def operators():
     rng = np.random.default_rng(3)
     half = rng.normal(size=(3, FRAMES))

@@ -1,6 +1,7 @@
 """Noise belongs to a frame of the canvas: chunks, batches and order of drawing change nothing."""
 
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -20,6 +21,15 @@ def test_any_chunk_of_frames_is_cut_from_the_same_canvas(
     whole = frame_noise(seed, first + size + 3, features, stream=2)
     chunk = frame_noise(seed, size, features, stream=2, start=first)
     np.testing.assert_array_equal(chunk, whole[first : first + size])
+
+
+def test_a_long_canvas_takes_little_more_memory_than_its_noise() -> None:
+    tracemalloc.start()
+    noise = frame_noise(5, 20_000, 40)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2 * noise.nbytes
+    np.testing.assert_array_equal(noise[1020:1030], frame_noise(5, 10, 40, start=1020))  # across two chunks
 
 
 def test_a_sample_is_the_same_alone_and_in_any_batch() -> None:
@@ -74,8 +84,9 @@ def test_seeds_and_streams_are_independent(first: tuple[int, int], second: tuple
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"seed": -1}, "seed: got -1; allowed: 0 to 2^64 - 1"),
+        ({"seed": -1}, "seed: got -1; allowed: whole numbers from 0 to 2^64 - 1"),
         ({"seed": 2**64}, "seed: got 18446744073709551616; allowed"),
+        ({"seed": 1.5}, "seed: got 1.5; allowed: whole numbers"),
         ({"seed": 0, "stream": -2}, "stream: got -2; allowed"),
         ({"seed": 0, "start": -1}, "start frame: got -1; allowed"),
     ],

@@ -114,7 +114,7 @@ def test_a_tree_gives_a_motion_for_each_of_its_ways(model: Model) -> None:
     assert long.settings["tree"]["then"][1]["plan"]["segments"][0]["prompt"] == "a person waves"
     (lone,) = generate_tree(Branch(PLAN), model, seed=3, **QUICK)
     np.testing.assert_allclose(lone.features, generate(PLAN, model, seed=3, **QUICK).features, atol=1e-5)
-    with pytest.raises(CollageError, match="method naive"):
+    with pytest.raises(CollageError, match="method naive: it cannot make a story that branches; allowed"):
         generate_tree(root, model, method="naive")
 
 
@@ -182,3 +182,34 @@ def broken(folder: Path, how: str) -> Path:
 def test_broken_weights_are_named(tmp_path: Path, how: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         load_model(broken(write_tiny_model(tmp_path / "m"), how))
+
+
+def test_things_of_a_wrong_kind_are_named(model: Model) -> None:
+    held = known(np.zeros((150, 263), np.float32), np.arange(150) < 3)
+    nowhere = "no such model"  # it is not even looked for
+    with pytest.raises(CollageError, match=r"condition: got a Condition; allowed: a wrapper .* replacement"):
+        generate(PLAN, nowhere, condition=held)
+    with pytest.raises(
+        PlanError, match="plan: got 'a person walks'; allowed: a Plan; make one with plan_from"
+    ):
+        generate("a person walks", nowhere)
+    with pytest.raises(PlanError, match=r"tree: got Plan.*; allowed: a Branch"):
+        generate_tree(PLAN, nowhere)
+    with pytest.raises(CollageError, match="seeds: got none"):
+        generate_many(PLAN, [], nowhere)
+    with pytest.raises(CollageError, match=r"seed: got 1\.5; allowed: whole numbers"):
+        generate(PLAN, model, seed=1.5, **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("steps", 2.5, r"steps: got 2\.5; allowed: a whole number"),
+        ("steps", True, "steps: got True; allowed: a whole number"),
+        ("guidance", "a", "guidance: got 'a'; allowed: a number"),
+        ("blend", None, "blend: got None; allowed: a number"),
+    ],
+)
+def test_settings_that_are_no_numbers_are_told(field: str, value: object, message: str) -> None:
+    with pytest.raises(CollageError, match=message):
+        Settings(**{field: value})  # type: ignore[arg-type]

@@ -17,8 +17,8 @@ from collage_motion.samplers.deis import deis
 from collage_motion.samplers.dpmpp import dpmpp
 from collage_motion.samplers.edm import edm
 from collage_motion.samplers.euler import euler
-from collage_motion.samplers.gddim import gddim
-from collage_motion.samplers.slopes import lagrange_integrals
+from collage_motion.samplers.gddim import MOST_GAIN, gddim
+from collage_motion.samplers.slopes import gain, lagrange_integrals
 from collage_motion.schedule import karras_sigmas, spaced_sigmas, vp_scale
 
 MULTISTEP = [
@@ -91,17 +91,19 @@ def test_deis_is_the_weighted_sum_of_past_slopes(order: int) -> None:
 def test_gddim_repeats_each_step_with_the_slope_at_its_end(order: int) -> None:
     sigmas = spaced_sigmas(COSINE, 12)
     x = guess = begun = start(sigmas[0]).double()
-    levels, slopes = [], []
+    levels, slopes, corrected = [], [], []
     for k, (sigma, lower) in enumerate(pairwise(sigmas)):
         slope = (guess - wavy(guess, sigma)) / sigma
         levels, slopes = [sigma, *levels][:order], [slope, *slopes][:order]
-        if k > 1:  # x is still at the level before; the first step is not corrected
-            weights = polynomial_step(levels, levels[1], sigma)
-            x = x + sum(weight * slope for weight, slope in zip(weights, slopes, strict=True))
-        else:
-            x = guess
+        weights = polynomial_step(levels, levels[1], sigma) if k > 1 else []
+        short = np.abs(np.divide(weights, levels[: len(weights)])).sum() <= MOST_GAIN
+        corrected.append(k > 1 and short)
+        # x is still at the level before; neither the first step nor long ones are corrected
+        moves = (weight * slope for weight, slope in zip(weights, slopes, strict=False))
+        x = x + sum(moves) if corrected[-1] else guess
         weights = polynomial_step(levels, sigma, lower)
         guess = x + sum(weight * slope for weight, slope in zip(weights, slopes, strict=True))
+    assert any(corrected)
     torch.testing.assert_close(gddim(wavy, begun, sigmas, order=order), guess, rtol=1e-7, atol=1e-7)
 
 
@@ -197,6 +199,12 @@ def test_order_three_needs_a_short_first_step(sampler) -> None:
     assert order_of(sampler, [64, 128, 256, 512], graded) == pytest.approx(3, abs=0.25)
 
 
+def guided(x: Tensor, sigma: float) -> Tensor:
+    """What guidance makes of a wide Gaussian towards a narrow one: predictions that answer x twice over."""
+    wide, narrow = gaussian_denoiser(x, sigma, 0.0, 1.0), gaussian_denoiser(x, sigma, 0.5, 0.5)
+    return wide + 2.5 * (narrow - wide)
+
+
 def bimodal(x: Tensor, sigma: float) -> Tensor:
     """Posterior mean under two narrow Gaussians at -1 and 1: what a network at a fork looks like."""
     variance = 0.15**2 + sigma**2
@@ -218,6 +226,26 @@ def test_twenty_steps_from_20000_are_closer_than_those_of_euler(denoise, limits)
     error = lambda sampler: (sampler(denoise, x, sigmas) - truth).square().mean().sqrt().item()  # noqa: E731
     for sampler, limit in limits.items():
         assert error(sampler) < limit * error(euler)
+
+
+@pytest.mark.parametrize("denoise", [partial(gaussian_denoiser, mean=0.4, std=0.3), bimodal, guided])
+@pytest.mark.parametrize("steps", [5, 10])
+def test_the_fewest_steps_do_no_worse_than_those_of_ddim(denoise, steps: int) -> None:
+    # Longer ones than the polynomials of high order, or a correction at their end, are good for.
+    sigmas = spaced_sigmas(COSINE, steps, "karras", 0.01, 80.0)
+    x = start(sigmas[0], frames=60, features=20).double()
+    truth = dpmpp(denoise, x, [*np.geomspace(sigmas[0], 1e-4, 2000).tolist(), 0.0])
+    error = lambda sampler: (sampler(denoise, x, sigmas) - truth).square().mean().sqrt().item()  # noqa: E731
+    for sampler in (deis, gddim):
+        for order in (2, 3):
+            assert error(partial(sampler, order=order)) < error(ddim)
+
+
+def test_gain_is_that_of_ddim_or_falls_with_the_step() -> None:
+    assert gain([3.0], lagrange_integrals([3.0], 3.0, 1.0)) == pytest.approx(2 / 3)
+    steps = [(1.0, 1.0 + size, 1.0 + 2 * size) for size in (0.1, 0.01)]
+    gains = [gain(levels, lagrange_integrals(levels, levels[1], levels[0])) for levels in steps]
+    assert gains[0] / gains[1] == pytest.approx(10, rel=0.2) and gains[0] < MOST_GAIN
 
 
 @pytest.mark.parametrize("sampler", MULTISTEP)

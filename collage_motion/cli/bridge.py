@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from collage_motion.card import load_card
+from collage_motion.cli.given import read_given
 from collage_motion.cli.making import check_targets, make_files
 from collage_motion.cli.messages import warn_of_far_prompts
 from collage_motion.cli.options import Device, Model, Outputs, Overwrite, Seed, number, one_of
 from collage_motion.cli.sampling import ON_GRAPHS_ONLY, check_settings, with_settings
 from collage_motion.errors import DataError
+from collage_motion.plan import checked_pair
 
 if TYPE_CHECKING:
     from collage_motion.motion import Motion
@@ -69,16 +71,16 @@ def bridge(
 ) -> None:
     """Join two motions by new motion between them.
 
-    Both stay as they are; the second is turned and moved as a whole to where the bridge leads.
+    Both move as they did, to a few millimetres, as their bones become of one length; the second is turned and moved
+    as a whole to where the bridge leads.
     """
     check_settings(settings, condition=condition)
-    from collage_motion.recordings import read_motion  # loads scipy, which other commands need not wait for
-
+    named = checked_pair(prompts, "--prompts") if prompts else None
     targets = check_targets(output, overwrite)
     card = load_card(model)
-    texts = prompts or ("", "")
-    one, other = (read_motion(path, text) for path, text in zip((first, second), texts, strict=True))
-    told = prompts or (one.prompts[-1], other.prompts[0])
+    texts = named or ("", "")
+    one, other = (read_given(path, card, text) for path, text in zip((first, second), texts, strict=True))
+    told = named or (one.prompts[-1], other.prompts[0])
     for path, text in zip((first, second), told, strict=True):
         if not text.strip():
             raise DataError(

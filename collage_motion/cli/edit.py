@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from collage_motion.card import load_card
+from collage_motion.cli.given import check_length, read_given
 from collage_motion.cli.making import check_targets, make_files
 from collage_motion.cli.messages import warn_of_far_prompts
 from collage_motion.cli.options import Device, Model, Outputs, Overwrite, Seed, is_plan_file, number
@@ -61,11 +62,10 @@ def edit(
     if strength == 0:
         raise CollageError("--strength 0: would change nothing; allowed: above 0 to 1, usually 0.3 to 0.8")
     wanted = read_plan(Path(prompt)) if is_plan_file(prompt) else Segment(prompt, place="--prompt").prompt
-    from collage_motion.recordings import read_motion  # loads scipy, which other commands need not wait for
-
     targets = check_targets(output, overwrite)
     card = load_card(model)
-    given = read_motion(motion)
+    given = read_given(motion, card)
+    check_length(motion, given, card)
     told = [wanted] if isinstance(wanted, str) else [segment.prompt for segment in wanted.segments]
     warn_of_far_prompts(told, card)
 

@@ -11,14 +11,17 @@ from collage_motion.card import load_card
 from collage_motion.cli import PROGRAM
 from collage_motion.cli.messages import warn_of_far_prompts
 from collage_motion.cli.options import (
+    PLAN_SUFFIXES,
     Loop,
     Model,
     Overwrite,
     Prompts,
+    is_plan_file,
     read_request,
 )
 from collage_motion.cli.sampling import Overlap, Variables
 from collage_motion.diagram import draw
+from collage_motion.errors import OutputError
 from collage_motion.plan import Plan, write_plan
 from collage_motion.settings import Settings
 from collage_motion.topology import build
@@ -39,6 +42,11 @@ def inspect(
     overwrite: Overwrite = False,
 ) -> None:
     """Draw the plan and its factor graph as text; makes no motion."""
+    if save is not None and not is_plan_file(str(save)):
+        found = f"suffix '{save.suffix}'" if save.suffix else "no suffix"
+        raise OutputError(
+            f"{save}: {found}; a plan is read back from {' or '.join(PLAN_SUFFIXES)}; name it so"
+        )
     plan = read_request(prompts, loop)
     card = load_card(model)
     graph = build(plan, card, overlap, variables)

@@ -19,8 +19,9 @@ Overlap = Annotated[
     typer.Option(
         parser=number(float, 0, 60, "seconds from 0 to 60, usually 0.5 to 1.5"),
         metavar="SECONDS",
-        help="What neighbouring windows share, in seconds, where a plan file says nothing else: 0 to 60, usually 0.5 "
-        "to 1.5; 0 sets clips side by side.",
+        help="What neighbouring windows share, in seconds, where a plan file says nothing else: 0 sets clips side by "
+        "side; else at least the model's least overlap (0.5 s for the default model) and at most half its longest "
+        "window, usually 0.5 to 1.5.",
     ),
 ]
 Variables = Annotated[

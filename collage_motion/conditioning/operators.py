@@ -58,8 +58,8 @@ class OverTime:
 
     def __init__(self, matrix: Any, n_channels: int, channels: Sequence[int] | None = None) -> None:
         self.matrix = _matrix(matrix, "matrix along time: got shape {}; allowed: (measurements, frames)")
-        self.channels = list(range(n_channels)) if channels is None else [int(c) for c in channels]
-        outside = [c for c in self.channels if not 0 <= c < n_channels]
+        self.channels = list(range(n_channels) if channels is None else channels)
+        outside = [c for c in self.channels if not _whole(c) or not 0 <= c < n_channels]
         if outside or not self.channels or len(set(self.channels)) != len(self.channels):
             raise CollageError(
                 f"matrix along time: got channels {self.channels[:8]}; allowed: different ones from 0 to "
@@ -86,8 +86,10 @@ def low_pass(n_frames: int, n_channels: int, kept: int, channels: Sequence[int] 
     At f frames per second that is all up to about kept * f / (2 * n_frames) Hz. Measurements are
     (kept, channels). Raises CollageError unless kept is 1 to `n_frames`.
     """
-    if not 1 <= kept <= n_frames:
-        raise CollageError(f"low-pass: got {kept} components of {n_frames} frames; allowed: 1 to {n_frames}")
+    if not _whole(kept) or not 1 <= kept <= n_frames:
+        raise CollageError(
+            f"low-pass: got {kept!r} components of {n_frames} frames; allowed: whole numbers from 1 to {n_frames}"
+        )
     place = (np.arange(n_frames) + 0.5) * np.pi / n_frames
     rows = np.cos(np.arange(kept)[:, None] * place) * np.sqrt(2.0 / n_frames)
     rows[0] /= np.sqrt(2.0)
@@ -123,8 +125,17 @@ class Dense:
 
 
 def tensor(values: Any) -> Tensor:
-    """Numbers of any kind as a tensor in main memory, in their own precision."""
-    return torch.as_tensor(values if isinstance(values, Tensor) else np.asarray(values)).detach().cpu()
+    """Numbers of any kind as a tensor in main memory, in their own precision; CollageError for other things."""
+    try:
+        return torch.as_tensor(values if isinstance(values, Tensor) else np.asarray(values)).detach().cpu()
+    except (TypeError, ValueError):
+        raise CollageError(
+            f"numbers: got {repr(values)[:40]}; allowed: arrays or nested lists of numbers"
+        ) from None
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def _matrix(values: Any, message: str) -> Tensor:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from collage_motion.errors import DataError
 
 _AXIS: Final = {"x": 0, "y": 1, "z": 2}
+MAX_NUMBER: Final = 1e9
+"""The largest number of a hierarchy or a frame: 1,000 km in millimetres, and far more than any angle."""
 
 
 @dataclass(frozen=True)
@@ -185,8 +187,8 @@ def _read_property(joint: _Joint, words: list[str], number: int, source: str) ->
             x, y, z = (float(word) for word in words[1:])
         except ValueError:
             raise _fail(source, number, f"OFFSET of '{joint.name}' needs three numbers") from None
-        if not np.isfinite([x, y, z]).all():
-            raise _fail(source, number, f"OFFSET of '{joint.name}' is not finite")
+        if not (np.abs([x, y, z]) <= MAX_NUMBER).all():
+            raise _fail(source, number, f"OFFSET of '{joint.name}' is not finite or beyond {MAX_NUMBER:g}")
         joint.offset = (x, y, z)
         return
     channels = tuple(word.lower() for word in words[2:])
@@ -248,17 +250,17 @@ def _read_frames(lines: list[str], at: int, n_channels: int, source: str) -> NDA
         values = np.array(rows, dtype=np.float64)
     except ValueError:
         values = np.array([])
-    if values.size == 0 or not np.isfinite(values).all():
+    if values.size == 0 or not (np.abs(values) <= MAX_NUMBER).all():
         for number, row in zip(numbers, rows, strict=True):
             for word in row:
-                if not _is_finite(word):
-                    raise _fail(source, number, f"'{word[:40]}' is not a finite number")
+                if not _is_fair(word):
+                    raise _fail(source, number, f"'{word[:40]}' is not a finite number up to {MAX_NUMBER:g}")
     return values
 
 
-def _is_finite(word: str) -> bool:
+def _is_fair(word: str) -> bool:
     try:
-        return bool(np.isfinite(float(word)))
+        return abs(float(word)) <= MAX_NUMBER
     except ValueError:
         return False
 

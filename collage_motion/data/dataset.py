@@ -62,7 +62,8 @@ class PreparedClip:
 class Clip:
     """One training clip: `joints` (T, 22, 3) float32 in metres, y up, at 20 fps, with its labels.
 
-    Clips of the Bandai Namco set have a content and a style; those of CMU have a description.
+    Clips of the Bandai Namco set have a content and a style; those of CMU have a description. `recording`: what the
+    clip is a piece of, its mirror image too.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Clip:
     source: str
     description: str
     mirrored: bool
+    recording: str = ""
 
 
 class Dataset:
@@ -91,7 +93,7 @@ class Dataset:
         for clip in self._clips:
             if SPLITS[clip.split] == split:
                 labels = (clip.content, clip.style, clip.source, clip.description)
-                chosen.append(Clip(clip.name, clip.joints, *labels, mirrored=False))
+                chosen.append(Clip(clip.name, clip.joints, *labels, mirrored=False, recording=clip.recording))
                 if mirrored:
                     chosen.append(mirror_clip(chosen[-1]))
         return chosen
@@ -116,6 +118,7 @@ def mirror_clip(clip: Clip) -> Clip:
         source=clip.source,
         description=mirror_caption(clip.description),
         mirrored=not clip.mirrored,
+        recording=clip.recording,
     )
 
 

@@ -25,10 +25,10 @@ __all__ = ["SUFFIXES", "check_output", "read_npz", "write"]
 
 
 def check_output(path: str | Path, overwrite: bool = False) -> Path:
-    """The path, if `write` could put a file there now; creates nothing. Meant for before the long work.
+    """The path, if `write` could put a file there now; leaves nothing behind. Meant for before the long work.
 
     Raises OutputError for an unknown suffix, an existing file without `overwrite`, a folder in the way, a
-    missing folder or one that cannot be written to.
+    missing folder or one that takes no file.
     """
     target = Path(path)
     if target.suffix.lower() not in SUFFIXES:

@@ -11,9 +11,9 @@ from collage_motion.errors import OutputError
 
 
 def check_target(path: str | Path, overwrite: bool = False) -> Path:
-    """The path as a `Path`, if a file can be put there; creates nothing.
+    """The path as a `Path`, if a file can be put there, which is tried; leaves nothing behind.
 
-    Raises OutputError when the folder is missing or not writable, something that is not a file is in the way,
+    Raises OutputError when the folder is missing or takes no file, something that is not a file is in the way,
     or the file exists and `overwrite` is False.
     """
     target = Path(path)
@@ -33,7 +33,23 @@ def check_target(path: str | Path, overwrite: bool = False) -> Path:
         raise OutputError(f"{target}: is not a regular file; write elsewhere")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"{target}: the folder {folder} is not writable; write elsewhere")
+    part = _part(target)
+    try:
+        # Permissions do not tell all: the folder may be no place for files, such as /proc, or on a full disk.
+        part.touch(exist_ok=False)
+    except OSError as error:
+        raise OutputError(
+            f"{target}: the folder {folder} takes no file ({_reason(error)}); write elsewhere"
+        ) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
     return target
+
+
+def _part(target: Path) -> Path:
+    """A new name beside the file that would be replaced, which is the one that a link leads to."""
+    return Path(os.path.realpath(target)).with_name(f".{secrets.token_hex(6)}.part{target.suffix}")
 
 
 @contextmanager
@@ -44,13 +60,12 @@ def replacing(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     the block, such as a full disk, is raised again as OutputError.
     """
     target = check_target(path, overwrite)
-    # Through a link, so that it is the linked file that is replaced.
-    final = Path(os.path.realpath(target))
-    part = final.with_name(f".{secrets.token_hex(6)}.part{target.suffix}")
+    part = _part(target)
     try:
         yield part
         check_target(target, overwrite)
-        os.replace(part, final)
+        # Through a link, so that it is the linked file that is replaced.
+        os.replace(part, os.path.realpath(target))
     except OSError as error:
         raise OutputError(f"{target}: cannot be written ({_reason(error)}); nothing was kept") from error
     finally:

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from collage_motion.errors import DataError
-from collage_motion.motion import Motion
+from collage_motion.motion import MAX_METRES, Motion
 
 KEYS = ("joints", "rotations", "offsets", "features", "fps", "prompt", "seams", "settings")
+MAX_FEATURE = 1e4
+"""The largest feature that is read: metres and radians, of one body and from frame to frame."""
 
 
 def write_npz(motion: Motion, path: Path) -> None:
@@ -45,8 +47,10 @@ def read_npz(path: str | Path) -> Motion:
             if missing:
                 raise DataError(f"{source}: lacks {', '.join(missing)}; need an .npz made by this program")
             held = {key: archive[key] for key in KEYS}
-    except (FileNotFoundError, IsADirectoryError) as error:
+    except FileNotFoundError as error:
         raise DataError(f"{source}: no such file") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{source}: is a folder, not a file; name a file inside it") from error
     except (
         OSError,
         ValueError,
@@ -58,15 +62,21 @@ def read_npz(path: str | Path) -> Motion:
     ) as error:
         raise DataError(f"{source}: is not a readable .npz motion ({_one_line(error)})") from error
     try:
+        settings = json.loads(str(held["settings"]))
+        if not isinstance(settings, dict):
+            raise DataError("settings is not a JSON object; need an .npz made by this program")
+        for name, most in (("joints", MAX_METRES), ("offsets", MAX_METRES), ("features", MAX_FEATURE)):
+            if (largest := np.abs(held[name]).max(initial=0.0)) > most:
+                raise DataError(f"{name} hold {largest:.3g}; allowed: up to {most:g}; the file is broken")
         return Motion(
             features=held["features"],
             joints=held["joints"],
             rotations=held["rotations"],
             offsets=held["offsets"],
-            fps=int(held["fps"]),
+            fps=held["fps"].item(),
             prompts=tuple(str(prompt) for prompt in held["prompt"]),
-            seams=tuple(int(seam) for seam in held["seams"]),
-            settings=json.loads(str(held["settings"])),
+            seams=tuple(held["seams"].tolist()),
+            settings=settings,
         )
     except DataError as error:
         raise DataError(f"{source}: {error}") from error

@@ -35,11 +35,8 @@ def check_method(name: str, seam_factors: bool = False, loop: bool = False) -> N
         )
 
 
-def check_on_graphs(name: str) -> None:
-    """Raise CollageError unless the method can hold given motions and pass between prompts."""
+def check_on_graphs(name: str, task: str = "hold a given motion or pass between prompts") -> None:
+    """Raise CollageError, with the task that it cannot do, unless the method takes any graph."""
     check_method(name)
     if name not in ON_GRAPHS:
-        raise CollageError(
-            f"method {name}: it cannot hold a given motion or pass between prompts; "
-            f"allowed: {', '.join(ON_GRAPHS)}"
-        )
+        raise CollageError(f"method {name}: it cannot {task}; allowed: {', '.join(ON_GRAPHS)}")

@@ -1,12 +1,16 @@
 """What multistep samplers share: the slopes of past steps, and the integral of the curve through them."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from collage_motion.errors import CollageError
+
+MOST_GAIN: Final = 3.0
+"""The most that a polynomial of a step to come may multiply errors of the predictions by, see `gain`."""
 
 _PLACES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
 
@@ -38,12 +42,21 @@ class Slopes:
         self._x0 = x0
 
     def bend(self, start: float, stop: float) -> Tensor | float:
-        """How far the curve through all slopes leads beyond the newest slope alone, from start to stop."""
-        if not self.gaps:
-            return 0.0
-        shares = lagrange_integrals(self.levels, start, stop)[1:]
-        bends = [share * gap for share, gap in zip(shares.tolist(), self.gaps, strict=True)]
-        return sum(bends[1:], start=bends[0])
+        """How far the curve through the slopes leads beyond the newest slope alone, from start to stop.
+
+        The curve goes through as many slopes as keep its `gain` at most `MOST_GAIN`: all, in short steps, and in a
+        step to zero, whose errors no prediction answers any more.
+        """
+        for known in range(len(self.levels), 1, -1):
+            shares = lagrange_integrals(self.levels[:known], start, stop)
+            if stop == 0.0 or gain(self.levels[:known], shares) <= MOST_GAIN:
+                bends = [share * gap for share, gap in zip(shares[1:].tolist(), self.gaps, strict=False)]
+                return sum(bends[1:], start=bends[0])
+        return 0.0
+
+    def gain(self, start: float, stop: float) -> float:
+        """The `gain` of the curve through all slopes, from start to stop."""
+        return gain(self.levels, lagrange_integrals(self.levels, start, stop))
 
 
 def time_of(sigma: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -54,6 +67,16 @@ def time_of(sigma: NDArray[np.float64]) -> NDArray[np.float64]:
     step like the others.
     """
     return np.arctan(sigma)
+
+
+def gain(levels: Sequence[float], shares: NDArray[np.float64]) -> float:
+    """How much larger the error of a step can be than that of the predictions x0 which its slopes were made of.
+
+    A slope is (x - x0) / sigma, so its share of the step counts divided by its level: to a step from high noise
+    to little the slope at its low end, or a slope extrapolated far, brings many times its error. Below one for
+    DDIM, in proportion to the step for all orders.
+    """
+    return float((np.abs(shares) / np.asarray(levels)).sum())
 
 
 def lagrange_integrals(levels: Sequence[float], start: float, stop: float) -> NDArray[np.float64]:

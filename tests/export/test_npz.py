@@ -82,6 +82,31 @@ def broken_files(good: bytes) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("fps", np.float64(20.5), r"fps is 20\.5, must be a whole number"),
+        ("fps", np.float64(np.inf), "fps is inf, must be a whole number"),
+        ("seams", np.array([1.5]), r"seam at frame 1\.5, must be a whole number"),
+        ("settings", np.array("5"), "settings is not a JSON object"),
+        ("settings", np.array("[1, 2]"), "settings is not a JSON object"),
+        ("features", np.full((24, 263), 1e30), r"features hold 1e\+30; allowed: up to 10000"),
+        ("joints", np.full((24, 22, 3), 1e300), r"joints hold 1e\+300; allowed: up to 1e\+06"),
+    ],
+)
+def test_values_that_no_motion_has_are_named(key, value, says, stored, tmp_path):
+    with np.load(stored) as held:
+        np.savez(tmp_path / "odd.npz", **{**held, key: value})
+    with pytest.raises(DataError, match=rf"odd\.npz: .*{says}"):
+        read_npz(tmp_path / "odd.npz")
+
+
+def test_a_folder_is_called_a_folder(tmp_path):
+    (tmp_path / "dir.npz").mkdir()
+    with pytest.raises(DataError, match=r"dir\.npz: is a folder"):
+        read_npz(tmp_path / "dir.npz")
+
+
+@pytest.mark.parametrize(
     "kind", ["empty", "text", "truncated", "flipped", "pickled", "single", "lacks", "shapes", "settings"]
 )
 def test_broken_files_give_one_clear_line(kind, stored, tmp_path):

@@ -53,6 +53,12 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         tmp_path.chmod(0o700)
 
 
+def test_a_folder_that_takes_no_files_is_named_before_the_long_work():
+    # To the superuser /proc looks writable.
+    with pytest.raises(OutputError, match=r"/proc/a\.npz: the folder /proc (takes no file|is not writable)"):
+        check_output("/proc/a.npz")
+
+
 def test_checking_makes_nothing(tmp_path):
     check_output(tmp_path / "a.NPZ")
     assert not list(tmp_path.iterdir())
