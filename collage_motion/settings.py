@@ -34,7 +34,7 @@ class Settings:
     """
 
     steps: int = 10
-    guidance: float = 2.5
+    guidance: float = 2.0
     share_guidance: bool = True
     overlap: float = DEFAULT_OVERLAP
     variables: Variables = "auto"
