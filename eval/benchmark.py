@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,17 @@ from .metrics import BATCH
 MIN_FRAMES: Final = 20
 """Shorter clips are no items; the evaluator has not learnt them."""
 
+MIRRORED: Final = "~mirrored"
+"""Behind the names of mirror images (`data.dataset.mirror_clip`)."""
+
 Track = Callable[[Iterable[Clip]], Iterable[Clip]]
+
+
+class Meant(Protocol):
+    """What has a meaning: an item of the benchmark, or what is asked for."""
+
+    @property
+    def meaning(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,8 @@ class BenchmarkItem:
 
     `features` (F, 263): raw rows as the default model makes them. `name` is the clip's; a mirror image has
     its original's with `~mirrored` behind it. `content` and `style` are empty for clips that have a
-    description only.
+    description only. `recording`: what the clip is a piece or the mirror image of; two sets are disjoint when
+    they share none.
     """
 
     features: NDArray[np.float32]
@@ -46,6 +57,7 @@ class BenchmarkItem:
     content: str
     style: str
     name: str
+    recording: str
 
     @property
     def length(self) -> int:
@@ -53,9 +65,9 @@ class BenchmarkItem:
         return len(self.features)
 
     @property
-    def recording(self) -> str:
-        """The clip that this one is or mirrors; two sets are disjoint when they share none."""
-        return self.name.removesuffix("~mirrored")
+    def mirrored(self) -> bool:
+        """Whether it is the mirror image of another item."""
+        return self.name.endswith(MIRRORED)
 
     @cached_property
     def joints(self) -> NDArray[np.float32]:
@@ -118,11 +130,18 @@ class Benchmark:
         batches = self.batches(-(-count // BATCH), seed)
         return [item for batch in batches for item in batch][:count]
 
+    def once(self, count: int, seed: int = 0) -> list[BenchmarkItem]:
+        """`count` different items, or all where there are fewer: one systematic sample, so that meanings have the
+        shares that they have in `draw`.
+        """
+        return self._batch(np.random.default_rng((seed, 33)), min(count, len(self)))
+
     def halves(self, seed: int = 0) -> tuple["Benchmark", "Benchmark"]:
         """Two parts of the benchmark that share no recording: FID between them is its floor.
 
-        A mirror image goes with its original; the recordings of a meaning are dealt out alternately, so that
-        both parts have the same meanings as far as there are two recordings of each.
+        A recording is dealt as a whole, all its pieces and their mirror images, whatever these mean. Recordings
+        of one meaning (that of their first item) are dealt out alternately, so that both parts have the same
+        meanings as far as there are two recordings of each.
         """
         rng = np.random.default_rng((seed, 2))
         meaning = {item.recording: item.meaning for item in reversed(self.items)}
@@ -158,6 +177,7 @@ def make_benchmark(clips: Sequence[Clip], seed: int = 0, track: Track = iter) ->
             recording.content,
             recording.style,
             clip.name,
+            clip.recording or clip.name.removesuffix(MIRRORED),
         )
         for clip, recording in zip(kept, recordings, strict=True)
     ]
@@ -171,7 +191,7 @@ def draw_caption(recording: Recording, rng: np.random.Generator) -> str:
     return sample_caption_cmu(recording.description, rng)
 
 
-def distinct_meanings(items: Sequence[BenchmarkItem], batch: int = BATCH) -> float:
+def distinct_meanings(items: Sequence[Meant], batch: int = BATCH) -> float:
     """Mean number of different meanings in the batches of 32 that a list of items is cut into."""
     rows = [items[start : start + batch] for start in range(0, len(items) - batch + 1, batch)]
     if not rows:

@@ -1,8 +1,8 @@
 """`collage-motion eval`, without the command line: a request in, files and a report out."""
 
 import os
-import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +15,14 @@ from collage_motion.methods import METHODS
 from collage_motion.models import load_model
 from collage_motion.pipeline import pick_device
 
-from . import measuring
+from . import measuring, provenance
+from .comparisons import comparisons
 from .entrants import ENTRANTS, rows_of
 from .judging import Judge
+from .metrics import BATCH
 from .plots import MISSING, can_plot, plot
 from .protocols import REAL, Protocol, get_protocol
-from .report import FORMAT, check_outputs, comparisons, markdown, outputs, write_report
+from .report import FORMAT, INTERVALS, check_outputs, markdown, outputs, write_report
 from .running import Evaluation, Share, Sizes, Watch
 from .store import Store
 from .testbed import OwnTestbed, Testbed
@@ -70,8 +72,11 @@ def run_request(request: Request, watch: Watch, share: Share | None = None) -> d
         return None
     judge = Judge(evaluation)
     table = judge.run(watch)
+    made_by, meanings = evaluation.makers(), evaluation.meanings()
     report = {
         **describe(evaluation, request),
+        "made_by": made_by,
+        "distinct_meanings": meanings,
         "sizes": judge.sizes,
         "processes": share.processes,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -79,7 +84,7 @@ def run_request(request: Request, watch: Watch, share: Share | None = None) -> d
         "rows": table,
         "comparisons": comparisons(table),
         "jerk_curves": judge.mean_curves(),
-        "notes": notes(request, judge.sizes, evaluation),
+        "notes": notes(request, evaluation, judge.sizes, made_by, meanings),
     }
     paths = write_report(report, evaluation.prompts(), request.output, protocol.name)
     if can_plot():
@@ -112,7 +117,7 @@ def evaluation_of(request: Request, share: Share | None = None) -> Evaluation:
         "model": measuring.identity(model),
         "seed": request.seed,
     }
-    store = Store.open(request.output, identity)
+    store = Store.open(request.output, identity, provenance.maker(device))
     return Evaluation(protocol, rows, sizes_of(request), model, testbed, store, request.seed, common)
 
 
@@ -127,12 +132,12 @@ def describe(evaluation: Evaluation, request: Request) -> dict[str, Any]:
         "replications": evaluation.sizes.replications,
         "samples": evaluation.sizes.samples,
         "prompts": f"{evaluation.protocol.name}.prompts.json",
-        "judge": testbed.judge,
+        "judge": {**testbed.judge, "files": provenance.checksums(judge_files(request))},
         "j_avg": testbed.j_avg,
         "settings": {
             name: {**evaluation.part(name, 0).record, "why": ENTRANTS[name].why} for name in methods
         },
-        "commit": commit(),
+        "commit": provenance.commit(),
         "versions": measuring.versions(),
         "device": measuring.device_name(evaluation.model.device),
     }
@@ -181,6 +186,32 @@ def load_testbed(request: Request, device: torch.device) -> Testbed:
     return OwnTestbed(load_benchmark(), evaluator, classifier)
 
 
+def judge_files(request: Request) -> dict[str, Path]:
+    """The files that `load_testbed` judges with, by what they are."""
+    if request.dataset is not None and request.evaluator is not None:
+        from .official import CHECKPOINTS, STATISTICS, WORDS
+
+        def first(places: Sequence[str]) -> Path:
+            root = Path(str(request.evaluator))
+            return next((root / place for place in places if (root / place).exists()), root)
+
+        words = (f"our_vab_{name}" for name in ("data.npy", "words.pkl", "idx.pkl"))
+        return {
+            "evaluator": first(CHECKPOINTS),
+            **{name: first(STATISTICS) / name for name in ("mean.npy", "std.npy")},
+            **{name: first(WORDS) / name for name in words},
+        }
+    from .classifier import DEFAULT_PATH
+    from .own_evaluator import CARD, FOLDER, WEIGHTS
+
+    folder = request.evaluator or FOLDER
+    return {
+        "evaluator": folder / WEIGHTS,
+        "evaluator_card": folder / CARD,
+        "classifier": DEFAULT_PATH.expanduser(),
+    }
+
+
 def _device(name: str | None, share: Share) -> torch.device:
     """The device asked for; of several accelerators, each process takes the one of its local rank."""
     device = pick_device(name)
@@ -190,22 +221,43 @@ def _device(name: str | None, share: Share) -> torch.device:
     return device
 
 
-def notes(request: Request, drawn: dict[str, int], evaluation: Evaluation) -> list[str]:
+def notes(
+    request: Request,
+    evaluation: Evaluation,
+    drawn: Mapping[str, int],
+    made_by: Sequence[Mapping[str, Any]],
+    meanings: Mapping[str, Any] | None,
+) -> list[str]:
     """What a reader of the table has to know."""
     sizes = evaluation.sizes
-    said = [
-        f"{sizes.replications} replications of {sizes.samples} captions; intervals are 1.96 std / sqrt(R)",
-        f"FID against {drawn['reference']} real clips; its floor is that of real clips asked for, against others",
-    ]
+    said = [f"{sizes.replications} replications of {sizes.samples} captions; {INTERVALS}"]
+    if evaluation.protocol.of_list:
+        said.append("no real clips are of these prompts: real is those that were drawn, whatever they show")
+    elif request.dataset is not None:
+        said.append(f"FID against all {drawn['reference']} clips of the split, as published: it has no floor")
+    else:
+        said.append(
+            f"FID against {drawn['reference']} real clips; its floor is that of {drawn['floor']} different ones of "
+            "the half asked for"
+        )
     if request.quick:
         said.insert(
             0,
             "a quick look (few steps, short motions): it shows that everything works, nothing else",
         )
-    if drawn["asked"] < 32:
-        said.append(f"R-precision among {drawn['asked']} motions, not the usual 32")
+    if warning := provenance.mixed(made_by):
+        said.insert(0, warning)
+    if meanings is not None:
+        usual = "" if meanings["batch"] == BATCH else f", not the usual {BATCH}"
+        said.append(
+            f"R-precision among {meanings['batch']} motions{usual}, asked for with {meanings['mean']:.1f} different "
+            "meanings on average"
+        )
     if REAL in evaluation.rows and evaluation.protocol.methods:
-        said.append(f"the {drawn['places']} windows of 60 frames of real and short are at random places")
+        said.append(
+            f"the {drawn['places']} windows of 60 frames of real and short are at random places of the clips whose "
+            "captions were asked for, those of 60 frames or more"
+        )
     away = [method for method in METHODS if method not in evaluation.protocol.methods]
     if away and evaluation.protocol.methods:
         said.append(
@@ -214,22 +266,3 @@ def notes(request: Request, drawn: dict[str, int], evaluation: Evaluation) -> li
     if evaluation.testbed.classifier is None and request.dataset is None:
         said.append("no content accuracy: scripts/train_classifier.py makes the classifier")
     return said
-
-
-def commit() -> str | None:
-    """The commit of the checkout that this runs from, with a + behind it if files differ; None outside of one."""
-    root = Path(__file__).resolve().parent.parent
-    if not (root / ".git").exists():
-        return None
-
-    def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=20
-        ).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + (
-            "+" if git("status", "--porcelain", "--untracked-files=no") else ""
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None

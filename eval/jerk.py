@@ -88,7 +88,8 @@ def random_seams(
 ) -> list[list[int]]:
     """`count` random places of motions, every one with room for its window being as likely: a list a motion.
 
-    What stands beside the seams of composed motions: the same figures at as many places of real clips.
+    They stand for these motions frame by frame, so long motions have most of them; places that stand beside the
+    seams of captions are `windows.places_beside`.
 
     Raises:
         DataError: no motion has room for a window.

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .entrants import settings_of
-from .jerk import random_seams
 from .metrics import draw_pairs, multimodality
 from .protocols import REAL, SHORT, Script, derived
 from .quality import SEAM_FRAMES
@@ -18,7 +17,7 @@ from .running import PAIRS, REPEATS, Evaluation, Part, Watch
 from .sampling import room_for, seams_of
 from .scoring import Figures, Scene, measure, real_of
 from .testbed import Drawn, Rows
-from .windows import seam_windows
+from .windows import Places, places_beside, seam_windows
 
 Floats = NDArray[np.float64]
 
@@ -40,18 +39,21 @@ class Judge:
         for replication in range(job.sizes.replications):
             drawn = job.drawn(replication)
             seed = derived(job.seed, "score", replication)
-            count = self._places(replication)
-            real = real_of(self.testbed, drawn, count, seed)
+            beside = self._places(drawn, replication, seed)
+            real = real_of(self.testbed, drawn, sum(beside.counts), seed)
             captions = None if job.protocol.of_list else self._texts(drawn)
-            self.sizes = {"reference": len(drawn.reference), "asked": len(drawn.asked), "places": count}
+            self.sizes = {
+                "reference": len(drawn.reference), "asked": len(drawn.asked), "floor": len(drawn.different),
+                "places": sum(beside.counts),
+            }  # fmt: skip
             empty: list[Rows] = []
             base = Scene(real, self.testbed, [], None, None, empty, [], seed=seed)
             for method in job.rows:
                 watch.step(done, total)
                 if method == REAL:
-                    scene = self._real(drawn, captions, base, count)
+                    scene = self._real(drawn, captions, base, beside)
                 else:
-                    scene = self._made(job.part(method, replication), drawn, captions, base, count)
+                    scene = self._made(job.part(method, replication), drawn, captions, base, beside)
                 self.figures[method].append(measure(scene) | self._modes(method, replication, seed))
                 if scene.curves is not None:
                     self.curves[method].append(scene.curves.mean(0))
@@ -62,14 +64,24 @@ class Judge:
         """Mean jerk around the seams of each row, over the replications."""
         return {method: np.mean(rows, axis=0).tolist() for method, rows in self.curves.items()}
 
-    def _places(self, replication: int) -> int:
-        """How many seams a replication has; as many random places of real clips stand beside them."""
+    def _places(self, drawn: Drawn, replication: int, seed: int) -> Places:
+        """How many seams of each motion are looked at, and the random places of real clips beside them.
+
+        Of each motion as many as the collage has, for windows are to be as many in all rows: methods that go on from
+        what they have are put together in more places. Where nothing is put together, one place a motion. Prompts of
+        a published list have no clips of their own: all that were drawn stand for each.
+        """
         job = self.evaluation
+        everything = range(len(drawn.asked))
         if not job.protocol.methods:
-            return len(job.drawn(replication).asked)
-        settings = settings_of("collage", job.protocol)
-        scripts = job.scripts("collage", replication)
-        return sum(len(self._seams(script, settings)) for script in scripts)
+            own: list[Sequence[int]] = [[number] for number in everything]
+            counts = [1] * len(own)
+        else:
+            settings, scripts = settings_of("collage", job.protocol), job.scripts("collage", replication)
+            counts = [len(self._seams(script, settings)) for script in scripts]
+            own = [[piece.asked for piece in script.pieces] or everything for script in scripts]
+        lengths = [row.n_frames for row in drawn.asked]
+        return places_beside(lengths, own, counts, np.random.default_rng((seed, 7)))
 
     def _seams(self, script: Script, settings: Any) -> list[int]:
         """A script's seams with room for their window; of a loop in the motion twice over."""
@@ -80,23 +92,37 @@ class Judge:
         twice = [seam if seam >= near else seam + script.n_frames for seam in seams]
         return room_for(twice, 2 * script.n_frames, SEAM_FRAMES)
 
+    @staticmethod
+    def _some(seams: Sequence[int], count: int, seed: int, number: int) -> list[int]:
+        """`count` of the seams of a motion, or all where it has no more; which ones depends on seed and motion."""
+        if len(seams) <= count:
+            return list(seams)
+        rng = np.random.default_rng((seed, 9, number))
+        return sorted(rng.choice(seams, count, replace=False).tolist())
+
     def _texts(self, drawn: Drawn) -> dict[bool, Floats]:
         """Embedded captions, of real motions (False) and beside generated ones (True)."""
         made = self.testbed.embed_captions(drawn.asked, made=True).astype(np.float64)
         return {True: made, False: self.testbed.embed_captions(drawn.real).astype(np.float64)}
 
-    def _real(self, drawn: Drawn, captions: dict[bool, Floats] | None, base: Scene, count: int) -> Scene:
-        """Real clips, with as many random places as there are seams."""
-        clips = [row.features for row in drawn.real]
-        seams = random_seams(clips, count, np.random.default_rng((base.seed, 7)))
-        scene = replace(base, motions=clips, seams=seams, windows=self._windows(clips, seams))
+    def _real(self, drawn: Drawn, captions: dict[bool, Floats] | None, base: Scene, beside: Places) -> Scene:
+        """Real clips, with random places of those that were asked for as seams.
+
+        FID is that of the floor, of different clips; of the whole split where that is the reference.
+        """
+        asked = [row.features for row in drawn.asked]
+        scene = replace(base, motions=asked, seams=beside.places, windows=base.real.different_windows)
         if captions is None:
             return scene
+        clips = [row.features for row in drawn.real]
         motion = self.testbed.embed_motions(clips).astype(np.float64)
-        return replace(scene, asked=drawn.real, text=captions[False], motion=motion, pieces=clips)
+        return replace(
+            scene, asked=drawn.real, text=captions[False], motion=motion, pieces=clips,
+            sample=base.real.different if base.real.floor is not None else None,
+        )  # fmt: skip
 
     def _made(
-        self, part: Part, drawn: Drawn, captions: dict[bool, Floats] | None, base: Scene, count: int
+        self, part: Part, drawn: Drawn, captions: dict[bool, Floats] | None, base: Scene, beside: Places
     ) -> Scene:
         """What a method has generated, or single windows with random places for seams."""
         motions, seconds = self.evaluation.motions(part)
@@ -104,9 +130,12 @@ class Judge:
         loop = False
         if part.method == SHORT:
             motions = [rows[:length] for rows, length in zip(motions, pieces.lengths, strict=True)]
-            seams = random_seams(motions, count, np.random.default_rng((base.seed, 7)))
+            seams = [beside.places[number] for number in pieces.asked]
         else:
-            seams = [self._seams(script, part.settings) for script in part.scripts]
+            seams = [
+                self._some(self._seams(script, part.settings), count, base.seed, number)
+                for number, (script, count) in enumerate(zip(part.scripts, beside.counts, strict=True))
+            ]
             loop = self.evaluation.protocol.loop
         if loop:
             motions = [np.concatenate((rows, rows)) for rows in motions]

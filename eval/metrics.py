@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
+from scipy.special import stdtrit
 
 from collage_motion.errors import DataError
 
@@ -143,6 +144,17 @@ def diversity(embeddings: ArrayLike, first: ArrayLike, second: ArrayLike) -> flo
     return float(np.mean(np.linalg.norm(array[left] - array[right], axis=1)))
 
 
+def expected_diversity(embeddings: ArrayLike) -> float:
+    """Return what `diversity` is on average over all draws of pairs (`draw_pairs`), without drawing any.
+
+    Both sets of indices are drawn independently, so every pair of embeddings (N, D), an embedding with itself included,
+    comes equally often: the mean of all N² distances.
+    """
+    array = _embeddings(embeddings, "embeddings", 2)
+    blocks = (array[start : start + 512] for start in range(0, len(array), 512))
+    return float(sum(cdist(block, array).sum() for block in blocks) / len(array) ** 2)
+
+
 def multimodality(embeddings: ArrayLike, first: ArrayLike, second: ArrayLike) -> float:
     """Return the mean distance between repeats of one text.
 
@@ -162,6 +174,17 @@ def replicate(values: ArrayLike) -> Replicated:
             f"an interval over replications got shape {array.shape}; it needs two along the first axis"
         )
     return Replicated(np.mean(array, axis=0), 1.96 * np.std(array, axis=0) / np.sqrt(len(array)))
+
+
+def half_width(values: ArrayLike) -> float:
+    """Return half the width of the 95 % interval of the mean of R values (R,): t(R - 1) · std / √R, divisor R - 1.
+
+    Unlike 1.96 with the population's deviation it keeps its word for few values. Raises DataError for fewer than two.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or len(array) < 2:
+        raise DataError(f"an interval got values of shape {array.shape}; it needs a row of at least two")
+    return float(stdtrit(len(array) - 1, 0.975) * np.std(array, ddof=1) / np.sqrt(len(array)))
 
 
 def _embeddings(values: ArrayLike, name: str, n_axes: int) -> Floats:

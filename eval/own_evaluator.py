@@ -185,6 +185,15 @@ def write_own_evaluator(evaluator: Evaluator, card: dict[str, Any], folder: Path
     return folder / WEIGHTS
 
 
+def rewrite_quality(quality: dict[str, Any], folder: Path | str) -> Path:
+    """Write what was measured of an evaluator into its card, atomically; the rest stays. Returns the card's path."""
+    path = Path(folder) / CARD
+    card = json.loads(path.read_text(encoding="utf-8")) | {"quality": quality}
+    with replacing(path, overwrite=True) as part:
+        part.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
 def load_own_evaluator(folder: Path | str = FOLDER, *, device: str | torch.device = "cpu") -> OwnEvaluator:
     """Load the shipped evaluator, or one that scripts/train_evaluator.py wrote into a folder.
 

@@ -10,6 +10,8 @@ import numpy as np
 from collage_motion.export.atomic import replacing
 from collage_motion.skeleton import FPS
 
+from .report import CPU_TIME, FLOORED, time_of
+
 MISSING: Final = (
     "no figure: it needs matplotlib; pip install 'collage-motion[eval]', then run the same command again"
 )
@@ -28,7 +30,7 @@ def plot(report: Mapping[str, Any], path: Path) -> Path:
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    _quality(left, report["rows"])
+    _quality(left, report["rows"], time_of(report))
     _curves(right, report["jerk_curves"], report["j_avg"])
     figure.suptitle(f"{report['protocol']['name']}: {report['title']}", fontsize=10)
     with replacing(path, overwrite=True) as part:
@@ -36,12 +38,17 @@ def plot(report: Mapping[str, Any], path: Path) -> Path:
     return path
 
 
-def _quality(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    name = "fid_above_floor" if any("fid_above_floor" in row for row in rows) else "area_under_jerk_per_seam"
+def _quality(axes: Any, rows: Sequence[Mapping[str, Any]], cost: str) -> None:
+    labels = {
+        FLOORED: "FID above its floor",
+        "fid": "FID",
+        "area_under_jerk_per_seam": "area under jerk per seam",
+    }
+    name = next((name for name in labels if any(name in row for row in rows)), "fid")
     for row in rows:
-        if name not in row or "seconds_per_second" not in row:
+        if name not in row or cost not in row:
             continue
-        time, value = row["seconds_per_second"], row[name]
+        time, value = row[cost], row[name]
         axes.errorbar(
             time["mean"],
             value["mean"],
@@ -55,8 +62,8 @@ def _quality(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
             row["method"], (time["mean"], value["mean"]), (5, 5), textcoords="offset points", fontsize=8
         )
     axes.set_xscale("log")
-    axes.set_xlabel("seconds of work for a second of motion")
-    axes.set_ylabel("FID above its floor" if name == "fid_above_floor" else "area under jerk per seam")
+    axes.set_xlabel(f"{'CPU seconds' if cost == CPU_TIME else 'seconds'} for a second of motion")
+    axes.set_ylabel(labels[name])
     axes.set_title("quality against time (lower left is better)", fontsize=9)
     axes.grid(alpha=0.3)
 

@@ -147,6 +147,17 @@ class Script:
         return sum(self.frames)
 
     @property
+    def mark(self) -> str:
+        """Sixteen letters that stand for what its motion is made of besides model and settings.
+
+        Of what it is held to only the frames and channels: the values themselves may differ in their last digits
+        from machine to machine.
+        """
+        held = None if self.held is None else (self.held.keyframes, np.packbits(self.held.mask).tobytes())
+        words = repr((self.prompts, self.frames, self.seed, self.loop, self.told, held))
+        return hashlib.sha256(words.encode()).hexdigest()[:16]
+
+    @property
     def layout(self) -> tuple[Any, ...]:
         """What scripts that can be generated in one batch have in common: everything but words and values."""
         pattern = tuple(self.prompts.index(prompt) for prompt in self.prompts)
@@ -220,15 +231,29 @@ def scripts_of(protocol: Protocol, asked: Sequence[Asked], seed: int, replicatio
 
 
 def listed_scripts(protocol: Protocol, count: int, seed: int, replication: int) -> list[Script]:
-    """As `scripts_of`, for the first `count` prompts of a published list, again from its top if it is shorter."""
+    """As `scripts_of`, for `count` prompts of a published list in its order, going round at its end.
+
+    Each replication begins elsewhere, where the widest stretch between earlier beginnings lies (van der Corput's
+    sequence): so few prompts a replication reach the whole list soon, and which ones does not depend on their count.
+    """
     prompts = listed_prompts(protocol.of_list)
+    first = int(_spread(replication) * len(prompts))
     made = []
     for number in range(count):
-        prompt, seconds = prompts[number % len(prompts)]
+        prompt, seconds = prompts[(first + number) % len(prompts)]
         own = derived(seed, protocol.name, replication, number)
         frames = (round(seconds * FPS),) * protocol.repeats
         made.append(Script((prompt,) * protocol.repeats, frames, own, ()))
     return made
+
+
+def _spread(number: int) -> float:
+    """Van der Corput's sequence in base 2: 0, 1/2, 1/4, 3/4, 1/8, ..."""
+    place, unit = 0.0, 0.5
+    while number:
+        place += unit * (number & 1)
+        number, unit = number >> 1, unit / 2
+    return place
 
 
 def _cropped(protocol: Protocol, row: Asked, seed: int, number: int) -> Script:

@@ -1,9 +1,12 @@
 """An evaluation from its request to its report: what is missing is generated, then everything is scored."""
 
+import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -13,7 +16,9 @@ from collage_motion.errors import CollageError, OutputError
 from collage_motion.models import Model
 from collage_motion.settings import Settings
 
+from .benchmark import distinct_meanings
 from .entrants import settings_of
+from .metrics import BATCH
 from .protocols import REAL, SHORT, Script, derived, listed_scripts, scripts_of, short_scripts
 from .protocols import Protocol as Protocol_
 from .sampling import batch_frames, batches_of, perform
@@ -31,13 +36,6 @@ REPEATS, TEXTS, PAIRS = 30, 100, 10
 
 MULTIMODAL: Final = ".mm"
 """Behind a method's name: its folder of repeats for multimodality."""
-
-
-SAID: Final = (
-    "steps", "guidance", "share_guidance", "overlap", "variables", "sampler", "spacing", "sigma_start", "sigma_end",
-    "padding", "method", "seam_factors", "blend", "reconstruction_weight",
-)  # fmt: skip
-"""Settings that a folder of samples always names."""
 
 
 class Watch(Protocol):
@@ -91,17 +89,16 @@ class Part:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What the samples depend on besides the run: the method's settings.
+        """What the samples depend on besides the run: all settings of the method, whatever the defaults are.
 
-        Those of `SAID` always; others, which may be younger than a folder of samples, where they are not at their
-        default. Not the memory budget, on which nothing depends.
+        Not the memory budget, on which nothing depends.
         """
-        usual = Settings()
-        return {
-            name: value
-            for name, value in asdict(self.settings).items()
-            if name in SAID or (name != "max_tokens" and value != getattr(usual, name))
-        }
+        return {name: value for name, value in asdict(self.settings).items() if name != "max_tokens"}
+
+    @cached_property
+    def marks(self) -> list[str]:
+        """What stands for each motion's prompts, frames and noise."""
+        return [script.mark for script in self.scripts]
 
     @property
     def frames(self) -> list[int]:
@@ -133,6 +130,7 @@ class Evaluation:
         self.most = min(testbed.most_frames, limits.max_frames) // 4 * 4
         self.least = max(-(-limits.min_frames // 4) * 4, round(protocol.least_s * model.card.fps))
         self._drawn: dict[int, Drawn] = {}
+        self._makers: dict[tuple[str, int], Counter[str]] = {}
 
     @property
     def methods(self) -> list[str]:
@@ -198,7 +196,7 @@ class Evaluation:
 
     def missing(self, part: Part) -> set[int]:
         """Numbers of the motions that are not there yet."""
-        shards = self.store.shards(part.method, part.record, part.replication)
+        shards = self.store.shards(part.method, part.record, part.replication, part.marks)
         return set(range(len(part.scripts))).difference(*(shard.numbers for shard in shards))
 
     def prompts(self) -> dict[str, Any]:
@@ -223,7 +221,8 @@ class Evaluation:
             began, spent = time.perf_counter(), time.process_time()
             features = perform(self.model, [part.scripts[number] for number in numbers], part.settings)
             took = time.perf_counter() - began, time.process_time() - spent
-            self.store.write(part.method, part.record, part.replication, numbers, features, took)
+            marks = [part.marks[number] for number in numbers]
+            self.store.write(part.method, part.record, part.replication, numbers, marks, features, took)
             done += work
         if share.processes > 1 and share.rank == 0:
             self._wait(watch)
@@ -253,7 +252,28 @@ class Evaluation:
 
     def motions(self, part: Part) -> tuple[list[NDArray[np.float32]], tuple[float, float]]:
         """The features of a part's motions, and seconds a motion, by the clock and of the processor."""
-        return self.store.read(part.method, part.record, part.replication, part.frames)
+        found = self.store.read(part.method, part.record, part.replication, part.marks, part.frames)
+        self._makers[part.method, part.replication] = found.makers
+        return found.features, found.seconds
+
+    def makers(self) -> list[dict[str, Any]]:
+        """What made the motions that were read so far (`provenance.maker`), with how many each made."""
+        counts = sum(self._makers.values(), Counter[str]())
+        return [{**json.loads(maker), "motions": count} for maker, count in counts.most_common()]
+
+    def meanings(self) -> dict[str, Any] | None:
+        """How many of the motions that R-precision ranks in a batch are asked for with different meanings, on average.
+
+        None where it ranks none, as the captions of a published list have no real clips.
+        """
+        if self.protocol.of_list:
+            return None
+        values = []
+        for replication in range(self.sizes.replications):
+            asked = self.drawn(replication).asked
+            batch = min(BATCH, len(asked))
+            values.append(distinct_meanings(asked, batch))
+        return {"batch": batch, "mean": float(np.mean(values)), "values": values}
 
 
 def _listed(script: Script) -> list[Any]:

@@ -4,7 +4,9 @@
     DIR/samples/METHOD/r00/00000-004.npz        the motions of one batch: the first one's number, how many
 
 Files appear whole or not at all, so a killed run goes on where it was, and several processes may write at once. Nothing
-is ever removed, and a file that is not one of these is an error, not something to step over.
+is ever removed, and a file that is not one of these is an error, not something to step over. Each file says what made
+it (`provenance.maker`), with which settings, and what was asked for (`Script.mark`): what differs in the last two is
+refused, code and devices may differ and are told.
 """
 
 import hashlib
@@ -13,11 +15,12 @@ import re
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +29,7 @@ from collage_motion.errors import DataError, OutputError
 from collage_motion.export.atomic import replacing
 from collage_motion.skeleton import N_FEATURES
 
-FORMAT: Final = "collage-motion-eval 1"
+FORMAT: Final = "collage-motion-eval 2"
 RUN_FILE: Final = "run.json"
 _SHARD: Final = re.compile(r"(\d{5,})-(\d{3,})\.npz")
 _PART: Final = re.compile(
@@ -40,11 +43,24 @@ _BROKEN: Final = (
 
 @dataclass(frozen=True)
 class Shard:
-    """A file of motions: their numbers, and the seconds that they took together, by the clock and of the processor."""
+    """A file of motions: their numbers, and the seconds that they took together, by the clock and of the processor.
+
+    marks: of what each was asked for. maker: what made them, as JSON.
+    """
 
     path: Path
     numbers: tuple[int, ...]
     seconds: tuple[float, float]
+    marks: tuple[str, ...]
+    maker: str
+
+
+class Motions(NamedTuple):
+    """Motions in their order, seconds a motion (by the clock, of the processor), and how many each maker made."""
+
+    features: list[NDArray[np.float32]]
+    seconds: tuple[float, float]
+    makers: Counter[str]
 
 
 def fingerprint(*records: Mapping[str, Any]) -> str:
@@ -53,13 +69,19 @@ def fingerprint(*records: Mapping[str, Any]) -> str:
 
 
 class Store:
-    """The samples in a folder; `identity` is what all of them depend on, as JSON values."""
+    """The samples in a folder; `identity` is what all of them depend on, `maker` what new ones are made with."""
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, identity: Mapping[str, Any], maker: Mapping[str, Any] | None = None
+    ) -> None:
+        """identity and maker hold JSON values."""
         self.folder, self.identity = folder, dict(identity)
+        self.maker = json.dumps(dict(maker or {}), sort_keys=True)
 
     @classmethod
-    def open(cls, folder: Path | str, identity: Mapping[str, Any]) -> "Store":
+    def open(
+        cls, folder: Path | str, identity: Mapping[str, Any], maker: Mapping[str, Any] | None = None
+    ) -> "Store":
         """Make the folder, or go on in one that this command made with the same settings.
 
         Raises OutputError for a folder that holds something else, and names what is different of other settings.
@@ -84,12 +106,15 @@ class Store:
         except OSError as error:
             raise OutputError(f"{folder}: cannot be used ({error.strerror or error})") from None
         _check_identity(path, identity)
-        return cls(folder, identity)
+        return cls(folder, identity, maker)
 
-    def shards(self, method: str, settings: Mapping[str, Any], replication: int) -> list[Shard]:
-        """What is there of a method's replication, made with these settings.
+    def shards(
+        self, method: str, settings: Mapping[str, Any], replication: int, marks: Sequence[str]
+    ) -> list[Shard]:
+        """What is there of a method's replication, made with these settings; `marks`: what is asked for, by number.
 
-        Raises DataError for a file that is broken, foreign or of other settings, and for a number that two have.
+        Raises DataError for a file that is broken, foreign, of other settings or made of something else, and for a
+        number that two have. Motions beyond what is asked for may be there.
         """
         place = self._place(method, replication)
         wanted = fingerprint(self.identity, settings)
@@ -102,8 +127,13 @@ class Store:
                 continue
             if not _SHARD.fullmatch(path.name):
                 raise DataError(f"{path}: no file of this command; move it out of the folder of samples")
-            shard = _read_head(path, wanted)
-            for number in shard.numbers:
+            shard = _read_head(path, wanted, settings)
+            for number, mark in zip(shard.numbers, shard.marks, strict=True):
+                if number < len(marks) and mark != marks[number]:
+                    raise DataError(
+                        f"{path}: sample {number} was made of other prompts, frames or noise than those asked for; "
+                        "name another folder"
+                    )
                 if number in owner:
                     raise DataError(f"{path}: sample {number} is in {owner[number].name} too; remove one")
                 owner[number] = path
@@ -116,10 +146,11 @@ class Store:
         settings: Mapping[str, Any],
         replication: int,
         numbers: Sequence[int],
+        marks: Sequence[str],
         features: NDArray[np.float32],
         seconds: tuple[float, float],
     ) -> None:
-        """Keep the motions (S, F, 263) of one batch, with the seconds that they took."""
+        """Keep the motions (S, F, 263) of one batch, with what each was asked for and the seconds they took."""
         place = self._place(method, replication)
         try:
             place.mkdir(parents=True, exist_ok=True)
@@ -131,25 +162,35 @@ class Store:
                 file,
                 allow_pickle=False,
                 run=np.array(fingerprint(self.identity, settings)),
+                settings=np.array(json.dumps(dict(settings), sort_keys=True)),
+                maker=np.array(self.maker),
                 numbers=np.array(numbers, dtype=np.int64),
+                marks=np.array(marks, dtype=np.str_),
                 seconds=np.array(seconds, dtype=np.float64),
                 features=np.asarray(features, dtype=np.float32),
             )
 
     def read(
-        self, method: str, settings: Mapping[str, Any], replication: int, frames: Sequence[int]
-    ) -> tuple[list[NDArray[np.float32]], tuple[float, float]]:
-        """The first motions of a replication, as long as `frames` says, and seconds a motion (clock, processor).
+        self,
+        method: str,
+        settings: Mapping[str, Any],
+        replication: int,
+        marks: Sequence[str],
+        frames: Sequence[int],
+    ) -> Motions:
+        """The first motions of a replication, as long as `frames` says and made of what `marks` say.
 
         Raises DataError for one that is missing, of another length, or not finite.
         """
         found: dict[int, NDArray[np.float32]] = {}
         seconds = np.zeros(2)
-        for shard in self.shards(method, settings, replication):
+        makers: Counter[str] = Counter()
+        for shard in self.shards(method, settings, replication, marks):
             wanted = [number for number in shard.numbers if number < len(frames)]
             if not wanted:
                 continue
             rows = _read_features(shard)
+            makers[shard.maker] += len(wanted)
             seconds += np.array(shard.seconds) * len(wanted) / len(shard.numbers)
             for number, features in zip(shard.numbers, rows, strict=True):
                 if number < len(frames):
@@ -165,7 +206,8 @@ class Store:
                 f"{self._place(method, replication)}: sample {missing[0]} is missing; run the command again"
             )
         each = seconds / max(1, len(frames))
-        return [found[number] for number in range(len(frames))], (float(each[0]), float(each[1]))
+        rows_in_order = [found[number] for number in range(len(frames))]
+        return Motions(rows_in_order, (float(each[0]), float(each[1])), makers)
 
     def _place(self, method: str, replication: int) -> Path:
         return self.folder / "samples" / method / f"r{replication:02d}"
@@ -178,12 +220,18 @@ def _check_identity(path: Path, identity: Mapping[str, Any]) -> None:
             raise ValueError(f"its format is not '{FORMAT}'")
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not the record of a run ({error}); name another folder") from None
-    for key in sorted(found.keys() | identity.keys()):
-        if found.get(key) != identity.get(key):
-            raise OutputError(
-                f"{path}: this folder's samples were made with {key} = {_short(found.get(key))}, now it is "
-                f"{_short(identity.get(key))}; name another folder, or run with the old one"
-            )
+    if key := _different(found, identity):
+        raise OutputError(
+            f"{path}: this folder's samples were made with {key} = {_short(found.get(key))}, now it is "
+            f"{_short(identity.get(key))}; name another folder, or run with the old one"
+        )
+
+
+def _different(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """The first key in which two records differ."""
+    missing = object()
+    keys = sorted(one.keys() | other.keys())
+    return next((key for key in keys if one.get(key, missing) != other.get(key, missing)), None)
 
 
 def _short(value: Any) -> str:
@@ -191,17 +239,24 @@ def _short(value: Any) -> str:
     return text if len(text) <= 160 else f"{text[:157]}..."
 
 
-def _read_head(path: Path, wanted: str) -> Shard:
+def _read_head(path: Path, wanted: str, settings: Mapping[str, Any]) -> Shard:
     with _reading(path) as file:
-        run, numbers = str(file["run"]), file["numbers"]
+        run, numbers, marks = str(file["run"]), file["numbers"], file["marks"]
+        made, maker = json.loads(str(file["settings"])), str(file["maker"])
         wall, cpu = map(float, file["seconds"])
+        if not isinstance(made, dict) or not isinstance(json.loads(maker), dict):
+            raise ValueError("no record of what made it")
+        if marks.dtype.kind != "U" or marks.shape != numbers.shape:
+            raise ValueError("no marks of what was asked for")
         if numbers.ndim != 1 or numbers.dtype != np.int64 or not len(numbers) or numbers.min() < 0:
             raise ValueError("no numbers of samples")
     if run != wanted:
-        raise DataError(
-            f"{path}: made with other settings of its method, or by another run; name another folder"
-        )
-    return Shard(path, tuple(int(number) for number in numbers), (wall, cpu))
+        settings = json.loads(json.dumps(dict(settings)))
+        key = _different(made, settings)
+        how = "by another run" if key is None else "with other settings of its method"
+        what = "" if key is None else f" ({key} = {_short(made.get(key))}, now {_short(settings.get(key))})"
+        raise DataError(f"{path}: made {how}{what}; name another folder")
+    return Shard(path, tuple(map(int, numbers)), (wall, cpu), tuple(map(str, marks)), maker)
 
 
 def _read_features(shard: Shard) -> NDArray[np.float32]:

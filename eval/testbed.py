@@ -34,7 +34,8 @@ EMBEDDED: Final = 256
 class Asked:
     """A caption with the crop of the real clip that it describes: features (n, 263), raw, n a multiple of four.
 
-    meaning: captions that ask for the same motion have the same. recording: what a crop and its mirror image share.
+    meaning: captions that ask for the same motion have the same. recording: what a crop, its mirror image, and other
+    pieces of what was recorded share.
     tokens: `word/POS` of released captions.
     """
 
@@ -54,15 +55,17 @@ class Asked:
 class Drawn:
     """One replication's share of the real data.
 
-    asked: what is generated. real: what the row of real clips is made of. reference: the clips that FID
-    compares with. apart: those of the reference that share no recording with `asked`; FID between the two is
-    the floor.
+    asked: what is generated; a clip may come twice. real: what the row of real clips is made of. reference: the
+    clips that FID compares with. apart: those of the reference that share no recording with `asked`.
+    different: real clips for the floor of FID, which stand for generated motions: as many as are asked for, but each
+    once, for motions of one caption are different motions; fewer where there are not so many.
     """
 
     asked: tuple[Asked, ...]
     real: tuple[Asked, ...]
     reference: tuple[Rows, ...]
     apart: tuple[Rows, ...]
+    different: tuple[Rows, ...]
 
 
 class Testbed(Protocol):
@@ -80,6 +83,8 @@ class Testbed(Protocol):
     """The longest clip that the judge reads."""
     canvas: bool
     """Whether short motions are sampled on canvases of the longest length, whatever theirs is."""
+    published: bool
+    """Whether figures that depend on chance are drawn as in published tables, not averaged over all draws."""
 
     @property
     def j_avg(self) -> float:
@@ -140,10 +145,12 @@ class OwnTestbed:
     """The test split of the prepared motion capture with an evaluator of its own.
 
     Each replication deals the clips out anew into two halves that share no recording: captions are drawn from
-    one, FID compares with the other. Captions come in stretches of 32 different meanings (`Benchmark.batches`).
+    one, FID compares with the other. Captions come in stretches of 32 different meanings (`Benchmark.batches`), so
+    clips come again; those of the floor are drawn from the same half without repetition.
     """
 
     canvas = False
+    published = False
 
     most_frames = MAX_FRAMES
 
@@ -159,14 +166,14 @@ class OwnTestbed:
             "name": "own",
             "clips": len(benchmark),
             "meanings": len(benchmark.meanings),
-            "digest": digest([(item.name, item.length, item.meaning) for item in benchmark.items]),
+            "digest": digest([(i.name, i.recording, i.length, i.meaning) for i in benchmark.items]),
         }
         self.judge = {"evaluator": "own", **getattr(evaluator, "card", {}).get("quality", {})}
 
     @cached_property
     def j_avg(self) -> float:
         """See `Testbed`; mirror images, which shake alike, are left out."""
-        return mean_jerk([item.joints for item in self.benchmark.items if item.name == item.recording])
+        return mean_jerk([item.joints for item in self.benchmark.items if not item.mirrored])
 
     def draw(self, seed: int, count: int, least: int, most: int) -> Drawn:
         """See `Testbed`; raises DataError where too few clips are long enough."""
@@ -178,7 +185,9 @@ class OwnTestbed:
             asked.append(Asked(item.caption, features, item.meaning, item.recording))
         apart = np.random.default_rng((seed, 4))
         reference = tuple(crop(item.features, most, apart) for item in other.items)
-        return Drawn(tuple(asked), tuple(asked), reference, reference)
+        once = np.random.default_rng((seed, 5))
+        different = tuple(crop(item.features, most, once) for item in asking.once(count, seed))
+        return Drawn(tuple(asked), tuple(asked), reference, reference, different)
 
     def embed_motions(
         self, features: Sequence[Rows], lengths: Sequence[int] | None = None, made: bool = False

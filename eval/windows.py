@@ -1,7 +1,7 @@
 """Windows of 60 frames around seams and random ones of real motion, as feature rows: transitions are scored on them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,20 +40,53 @@ def seam_windows(
     return windows
 
 
+class Places(NamedTuple):
+    """How many seams of each motion are looked at, and of each real clip the places that stand beside them."""
+
+    counts: list[int]
+    places: list[list[int]]
+
+
+def places_beside(
+    lengths: Sequence[int],
+    own: Sequence[Sequence[int]],
+    counts: Sequence[int],
+    rng: np.random.Generator,
+    frames: int = SEAM_FRAMES,
+) -> Places:
+    """Random places of the real clips whose captions motions were made of, as many as they have seams.
+
+    lengths: frames of each clip. own, counts: the clips of each motion, and its seams. A motion's places are spread
+    over those of its clips that have `frames` frames, each getting as many as any other, up to one; within a clip
+    every place with room for its window is as likely. Seams of a motion without such a clip are not looked at: there
+    is nothing real beside them. So both sides have the same contents in the same shares.
+    """
+    looked: list[int] = []
+    places: list[list[int]] = [[] for _ in lengths]
+    for clips, count in zip(own, counts, strict=True):
+        order = rng.permutation([k for k in clips if lengths[k] >= frames])
+        looked.append(count if len(order) else 0)
+        for turn in range(looked[-1]):
+            clip = int(order[turn % len(order)])
+            places[clip].append(int(rng.integers(lengths[clip] - frames + 1)) + frames // 2)
+    return Places(looked, places)
+
+
 def random_windows(
     features: Sequence[Rows], count: int, rng: np.random.Generator, frames: int = SEAM_FRAMES
 ) -> list[Rows]:
-    """`count` random windows of `frames` rows of motions (T, 263), every possible one being as likely.
+    """`count` random windows of `frames` rows of motions (T, 263), each motion of that length giving as many as any
+    other, up to one: with the shares of `places_beside`.
 
     Of real motion they are what transitions are compared with (FlowMDM). Raises DataError when no motion is
     that long.
     """
-    room = np.array([max(0, len(rows) - frames + 1) for rows in features], dtype=np.float64)
-    if not room.sum():
+    lengths = [len(rows) for rows in features]
+    if max(lengths, default=0) < frames:
         raise DataError(f"no motion has {frames} frames; a window needs that many")
-    chosen = rng.choice(len(features), count, p=room / room.sum())
-    starts = [int(rng.integers(int(room[k]))) for k in chosen]
-    return [features[k][s : s + frames] for k, s in zip(chosen, starts, strict=True)]
+    return seam_windows(
+        features, places_beside(lengths, [range(len(lengths))], [count], rng, frames).places, frames
+    )
 
 
 def random_crops(features: Sequence[Rows], lengths: Sequence[int], rng: np.random.Generator) -> list[Rows]:

@@ -25,7 +25,13 @@ from collage_motion.eval.accuracy import style_accuracy
 from collage_motion.eval.benchmark import load_benchmark
 from collage_motion.eval.evaluator_quality import embed_items, fid_floor, real_to_real, sensitivity
 from collage_motion.eval.evaluator_training import EvaluatorBatches, EvaluatorSettings, EvaluatorTrainer
-from collage_motion.eval.own_evaluator import FOLDER, OwnEvaluator, load_own_evaluator, write_own_evaluator
+from collage_motion.eval.own_evaluator import (
+    FOLDER,
+    OwnEvaluator,
+    load_own_evaluator,
+    rewrite_quality,
+    write_own_evaluator,
+)
 
 CREDIT = (
     "Bandai-Namco-Research-Motiondataset 1 and 2 (Kobayashi et al. 2023, arXiv 2306.08861, CC BY-NC 4.0) and clips of "
@@ -41,6 +47,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="prepared file (default: $COLLAGE_DATA)")
     parser.add_argument("--folder", type=Path, default=Path("~/.cache/collage-motion/evaluator"))
     parser.add_argument("-o", "--output", type=Path, default=FOLDER, help="folder of weights and card")
+    parser.add_argument(
+        "--measure", action="store_true", help="train nothing: measure what the folder of weights holds"
+    )
     parser.add_argument("--every", type=int, default=100, help="steps between checkpoints")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: %(default)s)")
     for field in fields(EvaluatorSettings):
@@ -112,6 +121,12 @@ def main() -> None:
     """Train, measure, write."""
     options = arguments()
     torch.set_num_threads(options.threads)
+    if options.measure:
+        quality = measure(load_own_evaluator(options.output), options.data)
+        path = rewrite_quality(quality, options.output)
+        report(quality)
+        print(f"{path}: quality written")
+        return
     trainer = train(options)
     networks = trainer.evaluator
     for network in networks.networks.values():

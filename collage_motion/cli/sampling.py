@@ -91,7 +91,9 @@ OPTIONS: Final[dict[str, Any]] = {
         float, 0, 1000, "numbers from 0 to 1000, usually 10 to 80", "AMOUNT",
         "For edm: fresh noise over the run, 0 to 1000, usually 10 to 80.  [default: 0]",
     ),
-    "spacing": _words(SPACINGS, "How the steps lie between noise and motion: evenly, or finer at the end (karras)."),
+    "spacing": _words(
+        SPACINGS, "How the steps lie: finer towards the end (karras), evenly in timesteps, or as in MDM (ddim)."
+    ),
     "padding": _words(
         ("zeros", "canvas"),
         "What a model without a frame mask is shown behind a window: noised zeros, as in its training, or the frames "

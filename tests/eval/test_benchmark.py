@@ -1,17 +1,19 @@
 """The benchmark: batches of different meanings, every clip as often, disjoint halves, all by seed."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 from real_like import clips, recordings, small_benchmark
 
-from collage_motion.data.dataset import mirror_clip
+from collage_motion.data.dataset import PreparedClip, mirror_clip, write_dataset
 from collage_motion.errors import DataError
 from collage_motion.eval.benchmark import (
     Benchmark,
     BenchmarkItem,
     distinct_meanings,
+    load_benchmark,
     make_benchmark,
     most_common_share,
 )
@@ -27,7 +29,8 @@ def labelled(counts: dict[str, int]) -> Benchmark:
         content, style = meaning.split("|")
         for number in range(count):
             name = f"{content}-{style}-{number // 2}"
-            items.append(BenchmarkItem(np.zeros((20, 263), np.float32), "", meaning, content, style, name))
+            rows = np.zeros((20, 263), np.float32)
+            items.append(BenchmarkItem(rows, "", meaning, content, style, name, name))
     return Benchmark(items, recordings(items))
 
 
@@ -94,6 +97,38 @@ def test_halves_share_no_recording(uneven: Benchmark) -> None:
     assert abs(len(one) - len(other)) <= 12
     assert not {i.recording for i in one.items} & {i.recording for i in other.items}
     assert {i.name for i in uneven.halves(1)[0].items} != {i.name for i in one.items}
+
+
+def test_pieces_of_a_recording_and_their_mirror_images_stay_together(tmp_path: Path) -> None:
+    plain = clips(4, frames=30)
+    prepared = [
+        PreparedClip(
+            f"{clip.name}#{piece}", clip.name, clip.source, clip.content, clip.style, "", 2, clip.joints
+        )
+        for clip in plain
+        for piece in (1, 2, 3)
+    ]
+    write_dataset(prepared, tmp_path / "data.npz")
+    benchmark = load_benchmark(tmp_path / "data.npz")
+    assert len(benchmark) == 6 * len(plain)
+    assert {item.recording for item in benchmark.items} == {clip.name for clip in plain}
+    assert sum(item.mirrored for item in benchmark.items) == 3 * len(plain)
+    for seed in range(5):
+        one, other = benchmark.halves(seed)
+        for half in (one, other):
+            assert set(Counter(item.recording for item in half.items).values()) == {6}
+            assert len({item.recording for item in half.items}) == len(plain) // 2
+        assert not {i.recording for i in one.items} & {i.recording for i in other.items}
+
+
+def test_what_is_taken_once_is_different_and_has_the_shares_of_draws(uneven: Benchmark) -> None:
+    names = {id(item.features) for item in uneven.once(100, 4)}
+    assert len(names) == 100
+    assert len(uneven.once(10_000)) == len(uneven)
+    share = Counter(item.meaning for item in uneven.items)
+    half = Counter(item.meaning for item in uneven.once(len(uneven) // 2, 1))
+    assert all(abs(half[meaning] - count / 2) <= 1 for meaning, count in share.items())
+    assert [i.name for i in uneven.once(50, 1)] != [i.name for i in uneven.once(50, 2)]
 
 
 def test_too_small_a_benchmark_is_refused() -> None:

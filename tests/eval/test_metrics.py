@@ -131,6 +131,33 @@ def test_the_interval_uses_the_population_deviation():
     np.testing.assert_allclose(interval, [1.96 / np.sqrt(2), 0.0])
 
 
+def test_expected_diversity_is_what_draws_of_pairs_come_to_and_does_not_scatter():
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(601, 5)) * [4, 2, 1, 1, 1]
+    draws = [metrics.diversity(points, *metrics.draw_pairs(601, 300, rng)) for _ in range(3000)]
+    assert np.std(draws) > 0.1  # what a single draw is off by
+    error = np.std(draws) / np.sqrt(len(draws))
+    assert abs(metrics.expected_diversity(points) - np.mean(draws)) < 4 * error
+    assert metrics.expected_diversity([[0.0, 0.0], [3.0, 4.0]]) == 2.5  # half of the pairs are of one point
+    same = metrics.expected_diversity(np.random.default_rng(1).permutation(points))
+    assert same == pytest.approx(metrics.expected_diversity(points), rel=1e-12)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 20])
+def test_student_intervals_hold_the_mean_in_95_of_100_runs_of_any_length(count):
+    values = np.random.default_rng(count).normal(3.0, 2.0, size=(20_000, count))
+    widths = [metrics.half_width(row) for row in values[:4000]]
+    assert 0.935 < np.mean(np.abs(values[:4000].mean(1) - 3.0) <= widths) < 0.965
+
+
+def test_the_published_interval_of_five_holds_the_mean_in_85():
+    values = np.random.default_rng(5).normal(size=(5, 20_000))
+    mean, interval = metrics.replicate(values)
+    assert 0.83 < np.mean(np.abs(mean) <= interval) < 0.86
+    # t(4) at 97.5 % is 2.776 in every table.
+    assert metrics.half_width([1, 2, 3, 4, 5]) == pytest.approx(2.7764451 * np.sqrt(2.5 / 5))
+
+
 _ROWS = np.ones((40, 3))
 _BROKEN = np.where(np.arange(120).reshape(40, 3) == 7, np.nan, 1.0)
 
@@ -154,6 +181,8 @@ _BROKEN = np.where(np.arange(120).reshape(40, 3) == 7, np.nan, 1.0)
         (lambda: metrics.diversity(_ROWS, [0], [0.5]), r"expected \(P,\) integers"),
         (lambda: metrics.multimodality(_ROWS, [0], [1]), "expected 3 axes"),
         (lambda: metrics.replicate([1.0]), "needs two along the first axis"),
+        (lambda: metrics.half_width([1.0]), r"values of shape \(1,\); it needs a row of at least two"),
+        (lambda: metrics.expected_diversity(_BROKEN), r"embeddings is not finite at \[2, 1\]"),
     ],
 )
 def test_input_that_cannot_be_measured_is_one_clear_line(call, message):

@@ -120,6 +120,9 @@ def test_what_is_drawn_follows_the_published_rules(testbed, place):
     assert 0 < len(drawn.apart) < len(data.items) and len(apart) == sum(
         item.clip.removeprefix("M") in both for item in data.items
     )
+    assert [rows.tobytes() for rows in drawn.different] == [row.features.tobytes() for row in drawn.asked]
+    more = testbed.draw(11, 200, 20, 196)  # items come again, those of floors do not
+    assert len(more.asked) == 200 and len(more.different) == len(data.items)
     again = testbed.draw(11, 32, 20, 196)
     assert [row.caption for row in again.asked] == [row.caption for row in drawn.asked][:32]
     assert all((a.features == b.features).all() for a, b in zip(again.asked, drawn.asked, strict=False))
@@ -209,6 +212,9 @@ def test_the_official_table_is_what_the_published_metrics_say(place, tmp_path, t
         assert rows["short"][name]["values"][0] == pytest.approx(value, rel=1e-6), name
     real = testbed.embed_motions([row.features for row in drawn.real])
     assert rows["real"]["fid"]["values"][0] == pytest.approx(fid(reference, real), rel=1e-6)
+    for row in rows.values():  # the whole split holds what was asked for: no floor of the sizes compared
+        assert not {"fid_floor", "fid_above_floor"} & set(row)
+        assert {"transition_fid_floor", "transition_fid_above_floor"} <= set(row)
     prompts = json.loads((tmp_path / "run" / "short.prompts.json").read_text())["replications"]
     assert prompts[0][0][0] == [drawn.asked[0].caption]
 

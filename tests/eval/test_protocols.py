@@ -14,6 +14,7 @@ from collage_motion.eval.entrants import rows_of, settings_of
 from collage_motion.eval.protocols import (
     PROTOCOLS,
     Held,
+    Piece,
     Script,
     derived,
     get_protocol,
@@ -99,6 +100,43 @@ def test_extrapolation_repeats_prompts_of_the_published_list():
     first, *_, last = listed_scripts(get_protocol("extrapolate"), 33, 0, 0)
     assert first.prompts == (prompts[0][0],) * 32 and first.frames == (80,) * 32
     assert last.prompts == first.prompts and last.seed != first.seed
+
+
+def test_replications_of_few_prompts_reach_the_whole_list():
+    prompts = [prompt for prompt, _ in listed_prompts("extrapolate")]
+    protocol = get_protocol("extrapolate")
+    count = 256 // protocol.repeats
+    asked = [[s.prompts[0] for s in listed_scripts(protocol, count, 0, r)] for r in range(5)]
+    assert [len(set(own)) for own in asked] == [8] * 5
+    assert set().union(*asked[:4]) == set(prompts)
+    assert len({own[0] for own in asked}) == 5
+    # More samples in the same folder are further ones.
+    for replication in range(5):
+        few, more = (listed_scripts(protocol, n, 0, replication) for n in (4, 16))
+        assert [s.mark for s in more[:4]] == [s.mark for s in few]
+    one_each = [listed_scripts(protocol, 1, 0, r)[0].prompts[0] for r in range(32)]
+    assert sorted(one_each) == sorted(prompts)
+
+
+def test_a_mark_stands_for_all_that_a_motion_is_made_of():
+    rows = np.zeros((100, 263), dtype=np.float32)
+    held = Held(rows, np.eye(100, 263, dtype=bool), (50,))
+    script = Script(("a", "b"), (50, 50), 3, (), held=held)
+    others = [
+        replace(script, prompts=("a", "c")),
+        replace(script, frames=(46, 54)),
+        replace(script, seed=4),
+        replace(script, loop=True),
+        replace(script, told=40),
+        replace(script, held=None),
+        replace(script, held=replace(held, keyframes=(51,))),
+        replace(script, held=replace(held, mask=~held.mask)),
+    ]
+    assert len({s.mark for s in (script, *others)}) == 9
+    # Where it is cropped is a matter of scoring; last digits of real clips differ from machine to machine.
+    assert replace(script, pieces=(Piece(0, 3, 40),)).mark == script.mark
+    assert replace(script, held=replace(held, features=rows + 1e-7)).mark == script.mark
+    assert script.mark == Script(("a", "b"), (50, 50), 3, (), held=held).mark
 
 
 def test_seeds_depend_on_the_sample_alone():

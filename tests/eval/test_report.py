@@ -8,13 +8,14 @@ import pytest
 
 from collage_motion.errors import DataError, OutputError
 from collage_motion.eval import plots
+from collage_motion.eval.comparisons import comparisons
 from collage_motion.eval.report import (
+    INTERVALS,
     check_outputs,
-    comparisons,
     markdown,
-    ratio,
     row_of,
     shown,
+    time_of,
     write_report,
 )
 
@@ -36,6 +37,7 @@ def made_report(**figures):
         "comparisons": comparisons(rows),
         "jerk_curves": {"real": [0.1] * 57, "collage": np.linspace(0.1, 0.3, 57).tolist()},
         "j_avg": 0.04,
+        "made_by": [{"commit": "1234", "device": "cuda NVIDIA H200", "motions": 96}],
         "notes": ["three replications"],
     }
 
@@ -45,6 +47,7 @@ REPORT = made_report(
     fid_above_floor={"short": [1.0, 1.1, 0.9], "collage": [1.2, 1.3, 1.1], "naive": [12.0, 14.0, 13.0]},
     r_precision_3={"short": [0.7, 0.8, 0.75], "collage": [0.72, 0.79, 0.75]},
     seconds_per_second={"short": [0.3, 0.3, 0.3], "collage": [0.4, 0.4, 0.4], "naive": [0.5, 0.5, 0.6]},
+    cpu_seconds_per_second={"short": [0.1, 0.1, 0.1], "collage": [0.2, 0.2, 0.2], "naive": [0.2, 0.3, 0.2]},
 )
 
 
@@ -59,45 +62,6 @@ def test_a_row_has_mean_interval_and_values():
     assert row["once"] == {"mean": 3.0, "ci95": None, "values": [3.0]}
     with pytest.raises(DataError, match="naive: fid is not a finite number"):
         row_of("naive", [{"fid": float("nan")}])
-
-
-def test_a_ratio_of_means_has_the_interval_of_pairs():
-    assert ratio([2.0, 4.0, 6.0], [1.0, 2.0, 3.0]) == {"mean": 2.0, "ci95": pytest.approx(0.0)}
-    rng = np.random.default_rng(0)
-    below = rng.normal(5, 0.5, size=(2000, 400))
-    above = 1.5 * below + rng.normal(0, 0.3, size=below.shape)
-    found = [ratio(a, b) for a, b in zip(above, below, strict=True)]
-    inside = np.mean([abs(f["mean"] - 1.5) <= f["ci95"] for f in found])
-    assert 0.93 < inside < 0.97
-    assert ratio([1.0], [2.0]) == {"mean": 0.5, "ci95": None}
-    assert ratio([1.0, 1.0], [1.0, -1.0])["mean"] is None
-    with pytest.raises(DataError, match="same replications"):
-        ratio([1.0, 2.0], [1.0])
-
-
-def test_comparisons_say_whether_a_goal_is_reached():
-    found = {c["figure"]: c for c in REPORT["comparisons"]}
-    assert set(found) == {
-        "FID(collage) / FID(short)",
-        "FID(naive) / FID(collage)",
-        "R@3(collage) / R@3(short)",
-    }
-    short = found["FID(collage) / FID(short)"]
-    assert short["mean"] == pytest.approx(1.2) and short["paper"] == 1.23 and short["goal"] == "at most 1.15"
-    assert short["met"] is False
-    assert found["FID(naive) / FID(collage)"]["met"] is True
-    assert found["R@3(collage) / R@3(short)"]["met"] is None  # 1.004, give or take more than that
-
-    def diversity(*values):
-        rows = [
-            row_of(m, [{"diversity": v} for v in vs])
-            for m, vs in (("real", [10.0, 10.1]), ("collage", values))
-        ]
-        return comparisons(rows)[0]["met"]
-
-    assert diversity(9.95, 10.05) is True
-    assert diversity(8.0, 8.08) is False
-    assert diversity(9.4, 10.2) is None
 
 
 def test_figures_are_short_and_tell_small_from_none():
@@ -117,6 +81,31 @@ def test_the_table_has_a_line_a_row_and_the_ratios_beneath():
     assert len({len(line) for line in lines[2:7]}) == 1
     assert any(line.startswith("| FID(naive) / FID(collage)") and "17.7" in line for line in lines)
     assert lines[-1] == "- three replications"
+    assert "Ratios of means, with 95 % intervals; FID above its floor:" in lines
+    plain = made_report(fid={"short": [2.0, 2.1, 1.9], "collage": [2.2, 2.3, 2.1]})
+    assert "Ratios of means, with 95 % intervals:" in markdown(plain).splitlines()
+    assert "1.96 std / sqrt(R)" in INTERVALS and "Student's t with R - 1" in INTERVALS
+
+
+def test_a_ratio_that_tells_nothing_says_why():
+    rows = [
+        row_of("short", [{"fid_above_floor": 0.1}, {"fid_above_floor": -0.3}]),
+        row_of("collage", [{"fid_above_floor": 1.0}, {"fid_above_floor": 1.1}]),
+    ]
+    text = markdown({**REPORT, "rows": rows, "comparisons": comparisons(rows)})
+    assert "the runs do not tell: what is divided by may be 0 or less" in text
+
+
+def on_cpu(report):
+    made_by = [{"device": f"cpu {n} threads", "motions": 48} for n in (2, 4)]
+    return {**report, "made_by": made_by}
+
+
+def test_motions_of_a_cpu_cost_what_the_processor_spent_on_them():
+    head = markdown(on_cpu(REPORT)).splitlines()[2]
+    assert "CPU s per s of motion" in head and "| s per s of motion" not in head
+    partly = {**REPORT, "made_by": [*on_cpu(REPORT)["made_by"], *REPORT["made_by"]]}
+    assert "| s per s of motion" in markdown(partly).splitlines()[2]
 
 
 def test_files_are_written_whole_and_again(tmp_path):
@@ -139,6 +128,33 @@ def test_a_file_of_somebody_else_stays(tmp_path, name):
             work(tmp_path, "long")
     assert (tmp_path / name).read_text() == '{"format": "mine"}' and len(list(tmp_path.iterdir())) == 1
     check_outputs(tmp_path, "short")
+
+
+@pytest.mark.parametrize(
+    ("report", "places", "label"),
+    [
+        (REPORT, [0.3, 0.4, 1.6 / 3], "seconds for a second of motion"),
+        (on_cpu(REPORT), [0.1, 0.2, 0.7 / 3], "CPU seconds for a second of motion"),
+    ],
+)
+def test_quality_stands_against_the_time_of_the_device(report, places, label):
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    axes = figure.subplots()
+    plots._quality(axes, report["rows"], time_of(report))
+    assert axes.get_xlabel() == label and axes.get_ylabel() == "FID above its floor"
+    drawn = {c.get_label(): c[0].get_xydata()[0].tolist() for c in axes.containers}
+    assert [drawn[name][0] for name in ("short", "collage", "naive")] == pytest.approx(places)
+    assert drawn["naive"][1] == pytest.approx(13.0)
+
+
+def test_quality_without_a_floor_is_fid(tmp_path):
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    axes = figure.subplots()
+    rows = [
+        {name: value for name, value in row.items() if name != "fid_above_floor"} for row in REPORT["rows"]
+    ]
+    plots._quality(axes, rows, "seconds_per_second")
+    assert axes.get_ylabel() == "FID" and {c.get_label() for c in axes.containers} == {"short", "collage"}
 
 
 def test_the_figure_is_a_picture(tmp_path):

@@ -20,6 +20,7 @@ from collage_motion.errors import CollageError, DataError, OutputError
 from collage_motion.eval import command, plots, running
 from collage_motion.eval.command import Request, run_request
 from collage_motion.eval.running import Share
+from collage_motion.settings import Settings
 
 pytestmark = pytest.mark.slow  # every test makes a run of its own
 
@@ -123,11 +124,67 @@ def test_a_report_holds_what_is_needed_to_trust_it(whole):
     assert report["seed"] == 0 and report["quick"] is True and report["model"]["name"] == "tiny"
     assert len(report["jerk_curves"]["collage"]) == 57
     assert any("no content accuracy" in note for note in report["notes"])
+    assert any("Student's t" in note for note in report["notes"])
+    (made_by,) = report["made_by"]
+    assert made_by["motions"] == 4 * 32 and made_by["version"] == report["versions"]["collage_motion"]
+    assert made_by["commit"] == report["commit"] and made_by["device"] == report["device"]
+    assert not any("WARNING" in note for note in report["notes"])
+    files = report["judge"]["files"]
+    assert set(files) == {"evaluator", "evaluator_card"} and all(len(sum_) == 64 for sum_ in files.values())
+    fields = set(Settings.__dataclass_fields__)
+    for name in ("short", "collage"):
+        assert set(report["settings"][name]) == (fields - {"max_tokens"}) | {"why"}
     real = report["rows"][0]
     assert real["fid"]["values"] == real["fid_floor"]["values"] == collage["fid_floor"]["values"]
     assert real["fid_above_floor"]["mean"] == 0.0
     prompts = json.loads((whole[1] / "long.prompts.json").read_text())["replications"]
     assert [len(rows) for rows in prompts] == [32, 32] and prompts[0] != prompts[1]
+
+
+def test_the_table_says_how_many_meanings_a_batch_holds(whole, place):
+    report = json.loads((whole[1] / "long.json").read_text())
+    found = report["distinct_meanings"]
+    batches = [
+        {item.meaning for item in command.evaluation_of(small(place, whole[1])).drawn(r).asked}
+        for r in (0, 1)
+    ]
+    assert found["batch"] == 32 and found["values"] == [len(batch) for batch in batches]
+    assert 1 < found["mean"] < 32  # the prepared file has 48 recordings with as many meanings, halved
+    (line,) = [note for note in report["notes"] if note.startswith("R-precision")]
+    assert (
+        line
+        == f"R-precision among 32 motions, asked for with {found['mean']:.1f} different meanings on average"
+    )
+    assert f"- {line}" in (whole[1] / "long.md").read_text().splitlines()
+
+
+def test_motions_of_mixed_code_are_told(copied, monkeypatch):
+    paths = sorted(samples(copied.output))
+    for path in (paths[0], paths[-1]):
+        path.unlink()
+    monkeypatch.setattr(command.provenance, "commit", lambda: "1" * 40)
+    watch = Silent()
+    report = run_request(copied, watch, Share())
+    counts = {maker["commit"]: maker["motions"] for maker in report["made_by"]}
+    assert len(counts) == 2 and sum(counts.values()) == 128 and 0 < counts["1" * 40] < 128
+    assert report["notes"][0].startswith("WARNING: the motions are of different making: commit ")
+    assert any(line.startswith("- WARNING") and "1" * 40 in line for line in watch.lines)
+
+
+def test_a_default_that_changed_is_seen(copied, monkeypatch):
+    """Every setting is on record, also those that nobody names."""
+    names, usual = list(Settings.__dataclass_fields__), list(Settings.__init__.__defaults__)
+    usual[names.index("order")] = 2
+    monkeypatch.setattr(Settings.__init__, "__defaults__", tuple(usual))
+    monkeypatch.setattr("collage_motion.settings.check_sampler", lambda *_, **__: None)
+    with pytest.raises(DataError, match=r"made with other settings of its method \(order = null, now 2\)"):
+        run_request(copied, Silent(), Share())
+
+
+def test_other_prompts_for_the_same_numbers_are_seen(copied, place, tmp_path, monkeypatch):
+    monkeypatch.setattr("collage_motion.eval.benchmark.draw_caption", lambda *_: "a person walks")
+    with pytest.raises(DataError, match="was made of other prompts, frames or noise than those asked for"):
+        run_request(copied, Silent(), Share())
 
 
 def test_a_finished_run_makes_nothing_again_and_needs_no_matplotlib(copied, whole, monkeypatch):

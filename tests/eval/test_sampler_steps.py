@@ -74,7 +74,7 @@ def test_more_steps_come_nearer_to_many(model: Model, tmp_path: Path) -> None:
     old = name.read_bytes()
     sampler_steps.measure_clip(model, JUDGE, Settings(steps=3, guidance=1.0), "walk", 2.0, 0, references)
     assert name.read_bytes() == old
-    assert name.name == "reference-x-ddim-walk-0.npz"
+    assert name.name == f"reference-x-{Settings.sampler}-walk-0.npz"
 
 
 def test_stochastic_samplers_and_those_not_asked_for_have_no_distance(model: Model, tmp_path: Path) -> None:

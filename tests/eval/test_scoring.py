@@ -9,6 +9,7 @@ from beds import write_evaluator, write_prepared
 from collage_motion.errors import DataError
 from collage_motion.eval import scoring
 from collage_motion.eval.benchmark import load_benchmark
+from collage_motion.eval.metrics import expected_diversity, fid
 from collage_motion.eval.own_evaluator import load_own_evaluator
 from collage_motion.eval.protocols import Held
 from collage_motion.eval.scoring import Real, Scene, measure, real_of
@@ -21,6 +22,7 @@ class Aligned:
 
     classifier = None
     evaluator = None
+    published = False
 
     def r_precision(self, text, motion, asked, batch=32):
         from collage_motion.eval.metrics import r_precision
@@ -102,6 +104,50 @@ def test_sliding_feet_and_sinking_bodies_show_in_their_own_figures():
     assert measure(scene(motions=[sunk] * 3))["penetration"] == pytest.approx(0.075, abs=1e-3)
 
 
+def test_bodies_are_looked_at_in_the_pieces_so_that_contents_weigh_as_in_real_clips():
+    calm, sliding = still(480), still(480)
+    sliding[:, ROOT_XZ.start] = 0.05
+    sliding[:, 5:67:3] -= 0.1
+    sliding[240:, 4:67] *= 1.2
+    whole = measure(scene(motions=[sliding] * 3, pieces=[rows[:80] for rows in (calm, calm, calm)]))
+    plain = measure(scene(motions=[calm[:80]] * 3, seams=[[]] * 3))
+    for name in ("foot_slide", "foot_skating", "penetration", "floating", "bone_drift"):
+        assert whole[name] == plain[name], name
+    # Two contents, of which the one that slides has the longer clips: real clips and motions of 24 s say the same.
+    lengths = (160, 40)
+    real = measure(scene(motions=[sliding[:160], calm[:40]], seams=[[], []]))
+    pieces = [rows[:n] for rows, n in zip((sliding, calm), lengths, strict=True)]
+    made = measure(scene(motions=[sliding, calm], pieces=pieces, seams=[[], []]))
+    for name in ("foot_slide", "foot_skating", "penetration", "floating", "bone_drift"):
+        assert made[name] == pytest.approx(real[name], rel=1e-9), name
+    assert real["foot_slide"] > 0 and real["penetration"] > 0
+
+
+def test_single_seams_have_a_median_and_a_95th_percentile():
+    motions = []
+    for step in (0.0, 0.1, 0.2, 0.3, 2.0):
+        rows = still()
+        rows[59, ROOT_XZ.start] = step
+        motions.append(rows)
+    figures = measure(scene(motions=motions, seams=[[60]] * 5))
+    # A step of s has jerk s, 2 s, s; the rest of the 57 values is 0 and lies j_avg = 0.04 off.
+    assert figures["peak_jerk_p50"] == pytest.approx(0.4)
+    assert figures["peak_jerk_p95"] == pytest.approx(np.percentile([0, 0.2, 0.4, 0.6, 4.0], 95))
+    areas = [57 * 0.04] + [4 * step - 3 * 0.04 + 54 * 0.04 for step in (0.1, 0.2, 0.3, 2.0)]
+    assert figures["area_under_jerk_p50"] == pytest.approx(np.median(areas))
+    assert figures["area_under_jerk_p95"] == pytest.approx(np.percentile(areas, 95))
+    assert figures["area_under_jerk_per_seam"] == pytest.approx(np.mean(areas))
+
+
+def test_the_sample_is_what_fid_is_of_and_nothing_else():
+    points = embeddings(64, 3)
+    figures = measure(
+        scene(motion=embeddings(64, 9), sample=points, text=embeddings(64, 9), testbed=Aligned())
+    )
+    assert figures["fid"] == pytest.approx(fid(embeddings(), points)) and figures["r_precision_1"] == 1.0
+    assert figures["diversity"] == measure(scene(motion=embeddings(64, 9)))["diversity"]
+
+
 def test_a_path_that_is_left_shows_in_metres():
     held = Held(still(), np.zeros((120, 263), bool), (60,))
     held.mask[:, :4] = held.mask[60] = True
@@ -180,13 +226,55 @@ def test_a_draw_shares_no_recording_with_what_it_is_compared_with(bed):
 def test_the_floor_is_between_real_sets_of_the_sizes_compared(bed):
     drawn = bed.draw(3, 64, 20, 80)
     real = real_of(bed, drawn, 20, 0)
-    own = bed.embed_motions([row.features for row in drawn.asked]).astype(np.float64)
-    figures = measure(Scene(real, None, drawn.asked, None, own, [still()], [[]]))
-    assert figures["fid"] == pytest.approx(real.floor, rel=1e-6) and figures[
-        "fid_above_floor"
-    ] == pytest.approx(0.0)
-    assert real.windows.shape == (20, 6) and real.window_floor >= 0
+    once = bed.embed_motions(drawn.different).astype(np.float64)
+    assert real.floor == pytest.approx(fid(real.reference, once), rel=1e-9)
+    figures = measure(Scene(real, None, drawn.asked, None, once, [still()], [[]]))
+    assert figures["fid"] == pytest.approx(real.floor, rel=1e-6)
+    assert figures["fid_above_floor"] == pytest.approx(0.0)
+    assert real.windows.shape == real.different_windows.shape == (20, 6)
+    assert real.window_floor == pytest.approx(fid(real.windows, real.different_windows), rel=1e-9)
     assert real_of(bed, drawn, 0, 0).windows is None
+
+
+def test_the_floor_is_of_different_clips_of_the_half_that_captions_come_from(bed):
+    drawn = bed.draw(3, 64, 20, 80)
+    other = {rows.tobytes() for rows in drawn.reference}
+    assert len({row.features.tobytes() for row in drawn.asked}) < 64  # captions of a clip come again
+    names = [named(bed, rows) for rows in drawn.different]
+    assert len(names) == len(set(names)) == 48  # all of this half, each once
+    assert not {rows.tobytes() for rows in drawn.different} & other
+    recordings = {name.removesuffix("~mirrored") for name in names}
+    assert {row.recording for row in drawn.asked} <= recordings
+    assert len(bed.draw(3, 32, 20, 80).different) == 32  # no more than motions
+
+
+def named(bed, rows):
+    """The clip that rows are a crop of."""
+    return next(
+        item.name
+        for item in bed.benchmark.items
+        for k in range(len(item.features) - len(rows) + 1)
+        if (item.features[k] == rows[0]).all() and (item.features[k : k + len(rows)] == rows).all()
+    )
+
+
+def test_clips_too_short_for_windows_leave_transitions_out(bed):
+    drawn = bed.draw(3, 64, 20, 80)
+    short = replace(drawn, different=tuple(rows[:40] for rows in drawn.different))
+    real = real_of(bed, short, 20, 0)
+    assert real.windows is not None and real.different_windows is None and real.window_floor is None
+    assert "transition_fid_floor" not in measure(scene(real=real, motion=None, windows=real.windows))
+    apart = tuple(rows[:40] for rows in drawn.apart)
+    assert real_of(bed, replace(drawn, apart=apart), 20, 0).windows is None
+
+
+def test_a_reference_that_holds_what_was_asked_for_gives_no_floor(bed):
+    drawn = bed.draw(3, 64, 20, 80)
+    real = real_of(bed, replace(drawn, reference=(*drawn.reference, *drawn.different)), 20, 0)
+    assert real.floor is None and real.window_floor is not None
+    figures = measure(scene(real=real, motion=real.different, windows=real.windows))
+    assert {"fid", "transition_fid_floor", "transition_fid_above_floor"} <= set(figures)
+    assert not {"fid_floor", "fid_above_floor"} & set(figures)
 
 
 def test_motions_are_embedded_in_batches_as_if_at_once(bed, monkeypatch):
@@ -206,3 +294,12 @@ def test_crops_are_whole_units_from_anywhere():
     starts = {int(c[0, 0]) for c in crops}
     assert min(starts) < 8 and max(starts) > 34
     assert len(crop(rows, 200, np.random.default_rng(0))) == 88
+
+
+def test_diversity_is_of_all_pairs_unless_published_tables_are_followed():
+    points, published = embeddings(), Aligned()
+    published.published = True
+    own = [measure(scene(testbed=Aligned(), seed=seed))["diversity"] for seed in (0, 1)]
+    assert own == [expected_diversity(points)] * 2
+    one, other = (measure(scene(testbed=published, seed=seed))["diversity"] for seed in (0, 1))
+    assert one != other and abs(one - own[0]) < 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from collage_motion.errors import DataError
-from collage_motion.eval.windows import random_crops, random_windows, seam_windows
+from collage_motion.eval.windows import places_beside, random_crops, random_windows, seam_windows
 
 
 def counted(n: int, start: int = 0) -> np.ndarray:
@@ -27,6 +27,40 @@ def test_random_windows_reach_every_place_and_leave_short_motions_out() -> None:
     assert all(len(w) == 60 for w in windows)
     with pytest.raises(DataError, match="60 frames"):
         random_windows([counted(59)], 1, np.random.default_rng(0))
+
+
+def test_random_windows_count_clips_alike_however_long() -> None:
+    motions = [counted(60), counted(196, 1000), counted(59, 5000), counted(80, 9000)]
+    windows = random_windows(motions, 301, np.random.default_rng(3))
+    shares = np.bincount([int(w[0, 0]) // 1000 for w in windows], minlength=10)
+    assert sorted(shares[[0, 1, 9]]) == [100, 100, 101]
+    assert shares.sum() == 301
+
+
+def test_places_are_of_the_clips_that_motions_were_made_of() -> None:
+    lengths = [60, 196, 40, 100, 80]
+    counts, places = places_beside(lengths, [[1], [2], [0], [1]], [3, 3, 2, 3], np.random.default_rng(0))
+    assert counts == [3, 0, 2, 3]  # nothing real is beside the seams of a motion whose clip is too short
+    assert [len(row) for row in places] == [2, 6, 0, 0, 0]
+    assert places[0] == [30, 30]
+    assert sum(counts) == sum(map(len, places))
+    reached = {place for seed in range(400) for place in drawn_of(196, seed)}
+    assert reached == set(range(30, 167))
+
+
+def drawn_of(length: int, seed: int) -> list[int]:
+    return places_beside([length], [[0]], [3], np.random.default_rng(seed)).places[0]
+
+
+def test_captions_of_one_motion_share_its_places_alike() -> None:
+    lengths = [60, 196, 40, 100]
+    counts, places = places_beside(lengths, [[0, 1, 2, 3]], [31], np.random.default_rng(0))
+    assert counts == [31]
+    assert sorted(len(row) for row in places) == [0, 10, 10, 11]
+    assert not places[2]
+    two = [places_beside(lengths, [[0, 1, 3]], [2], np.random.default_rng(k)).places for k in range(300)]
+    shares = [sum(len(places[k]) for places in two) for k in (0, 1, 3)]
+    assert min(shares) > 150  # 200 each are expected
 
 
 def test_random_crops_have_the_lengths_asked_for() -> None:
