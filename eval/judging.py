@@ -15,7 +15,8 @@ from .quality import SEAM_FRAMES
 from .report import Row, row_of
 from .running import PAIRS, REPEATS, Evaluation, Part, Watch
 from .sampling import room_for, seams_of
-from .scoring import Figures, Scene, measure, real_of
+from .scene import Scene
+from .scoring import Figures, measure, real_of
 from .testbed import Drawn, Rows
 from .windows import Places, places_beside, seam_windows
 

@@ -5,21 +5,18 @@ needs. To add one, write the function and name it in `METRICS`.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from collage_motion.errors import DataError
-from collage_motion.features import POSITIONS, features_to_joints, recover_root
+from collage_motion.features import POSITIONS, recover_root
 from collage_motion.skeleton import FPS
 
 from .accuracy import STYLES_KNOWN, content_accuracy, style_accuracy
 from .bones import bone_drift
 from .feet import foot_skating_ratio, ground
-from .jerk import area_of_mean, areas, peak_of_mean, peaks, seam_curves
+from .jerk import area_of_mean, areas, peak_of_mean, peaks
 from .loop_closure import loop_closure
 from .meaning import content_of, style_of
 from .metrics import (
@@ -32,90 +29,16 @@ from .metrics import (
     multimodal_distance,
 )
 from .paths import LIMITS_M, keyframe_distances, path_errors
-from .protocols import Held
 from .quality import SEAM_FRAMES, total_slide
+from .scene import Floats, Real, Scene
 from .seam_lag import seam_lags
-from .testbed import Asked, Drawn, Rows, Testbed
+from .testbed import Drawn, Rows, Testbed
 from .windows import random_windows
 
-Floats = NDArray[np.float64]
 Figures = dict[str, float]
 
 LAG_SEAMS: Final = 60
 """Seams of a replication whose lag is measured: the first motions that have so many; each takes 21 embeddings."""
-
-
-@dataclass(frozen=True, eq=False)
-class Real:
-    """What a replication's figures are compared with, embedded once for all methods.
-
-    reference: the clips of FID (M, D). windows: random 60-frame windows of `Drawn.apart` (K, D), as many as there are
-    seams, clips of that length counted alike. different, different_windows: clips that stand for generated motions
-    (`Drawn.different`), and windows of them in the same way. floor, window_floor: FID between those disjoint real sets
-    of the sizes compared; none where the reference holds what was asked for. j_avg: mean jerk of real clips.
-    """
-
-    reference: Floats
-    windows: Floats | None
-    floor: float | None
-    window_floor: float | None
-    j_avg: float
-    different: Floats | None = None
-    different_windows: Floats | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Scene:
-    """One method in one replication.
-
-    asked: with a row of `text` and `motion` (N, D) and raw features (`pieces`) each; none of them where captions
-    have no real clips. sample: what FID is of where that is not `motion`: different clips for the row of real ones,
-    whose captions are drawn again. motions: raw features of whole motions, a loop twice over.
-    seams: of each, those with room for their window that have real places beside them (`windows.places_beside`).
-    windows: embeddings (K, D) of the 60 frames around each seam. prompts: of each motion where they change, `changes`
-    being the seams between them. held: what each motion was held to. seed: of the draws of metrics, the same for all.
-    """
-
-    real: Real
-    testbed: Testbed | None
-    asked: Sequence[Asked]
-    text: Floats | None
-    motion: Floats | None
-    motions: Sequence[Rows]
-    seams: Sequence[Sequence[int]]
-    pieces: Sequence[Rows] = ()
-    windows: Floats | None = None
-    prompts: Sequence[Sequence[str]] = ()
-    changes: Sequence[Sequence[int]] = ()
-    held: Sequence[Held | None] = ()
-    loop: bool = False
-    seconds_each: tuple[float, float] | None = None
-    seed: int = 0
-    sample: Floats | None = None
-
-    @property
-    def rng(self) -> np.random.Generator:
-        """A generator of its own for each draw."""
-        return np.random.default_rng((self.seed, 6))
-
-    @cached_property
-    def joints(self) -> list[NDArray[Any]]:
-        """Joints (F, 22, 3) in metres of the whole motions, from the positions of their features."""
-        return _joints(self.motions)
-
-    @cached_property
-    def piece_joints(self) -> list[NDArray[Any]]:
-        """Joints (F, 22, 3) in metres of the pieces; of the whole motions where nothing of them stands for a clip."""
-        return _joints(self.pieces) if len(self.pieces) else self.joints
-
-    @cached_property
-    def curves(self) -> Floats | None:
-        """J(t) around every seam (K, 57), or nothing where there is none."""
-        return seam_curves(self.joints, self.seams) if any(map(len, self.seams)) else None
-
-
-def _joints(motions: Sequence[Rows]) -> list[NDArray[Any]]:
-    return [np.asarray(features_to_joints(rows.astype(np.float64))) for rows in motions]
 
 
 def distribution(scene: Scene) -> Figures:

@@ -12,7 +12,8 @@ from collage_motion.eval.benchmark import load_benchmark
 from collage_motion.eval.metrics import expected_diversity, fid
 from collage_motion.eval.own_evaluator import load_own_evaluator
 from collage_motion.eval.protocols import Held
-from collage_motion.eval.scoring import Real, Scene, measure, real_of
+from collage_motion.eval.scene import Real, Scene
+from collage_motion.eval.scoring import measure, real_of
 from collage_motion.eval.testbed import OwnTestbed, crop
 from collage_motion.features import ROOT_XZ
 
