@@ -80,7 +80,7 @@ def bridge(
         n_frames,
         told,
         (Key(len(before), 0), Key(len(before) + gap, 1)),
-        loaded.card.limits,
+        chosen.limits(loaded.card),
         overlap,
         # Three windows at least, if they fit: two that know an end, and one on the way.
         min(round(WINDOW_S * fps), (n_frames + 2 * overlap) // 3),
@@ -127,7 +127,7 @@ def morph(
     """
     check_kind(plan, Plan, "plan", MAKE_PLAN)
     chosen, loaded = _ready(model, device, settings, gradual=True)
-    graph, told, mixes = morphing(plan, loaded.card, chosen.overlap)
+    graph, told, mixes = morphing(plan, chosen.limits(loaded.card), chosen.overlap)
     made = _sampled(graph, told, mixes, loaded, seed, chosen, progress)
     how = {**record(loaded, seed, chosen), "morph": True, "plan": asdict(plan)}
     return finish(made, plan, graph, loaded.card.fps, how)
@@ -158,7 +158,7 @@ def edit(
     plan = prompt
     if isinstance(plan, str):
         plan = Plan((Segment(plan, motion.n_frames / fps, place="the motion"),), loop=0 in motion.seams)
-    graph = build(plan, loaded.card, chosen.overlap, chosen.variables)
+    graph = build(plan, chosen.limits(loaded.card), chosen.overlap, chosen.variables)
     if graph.n_frames != motion.n_frames:
         raise PlanError(
             f"edit: the plan lasts {graph.n_frames / fps:g} s, the motion {motion.duration_s:g} s; give them one length"

@@ -4,11 +4,11 @@ import json
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from collage_motion.errors import ModelError
+from collage_motion.errors import ModelError, PlanError
 from collage_motion.skeleton import N_FEATURES
 from collage_motion.yaml_tree import nearest
 
@@ -32,6 +32,16 @@ class Limits:
     def span(self) -> str:
         """The lengths of a window for a message, in seconds."""
         return f"{self.min_frames / self.fps:g} to {self.max_frames / self.fps:g} s"
+
+    def within(self, seconds: float | None) -> "Limits":
+        """These limits with no window above `seconds`, if given; raises PlanError for what no window may last."""
+        if seconds is None:
+            return self
+        if not self.min_frames <= seconds * self.fps <= self.max_frames:  # a NaN is in no range
+            raise PlanError(
+                f"window: got {seconds:g} s; this model's windows hold {self.span}; choose among these"
+            )
+        return replace(self, max_frames=round(seconds * self.fps))
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def generate_many(
     if not isinstance(model, Model):
         model = load_model(model, pick_device(device))
     chosen = chosen.fitting(model)
-    graph = build(plan, model.card, chosen.overlap, chosen.variables)
+    graph = build(plan, chosen.limits(model.card), chosen.overlap, chosen.variables)
     features = sample(graph, model, seeds, chosen, progress, condition=condition)
     return [
         finish(rows, plan, graph, model.card.fps, {**record(model, seed, chosen), "plan": asdict(plan)})
@@ -124,7 +124,7 @@ def generate_tree(
     if not isinstance(model, Model):
         model = load_model(model, pick_device(device))
     chosen = chosen.fitting(model)
-    graph = tree(root, model.card, chosen.overlap, chosen.variables)
+    graph = tree(root, chosen.limits(model.card), chosen.overlap, chosen.variables)
     features = sample(graph, model, [seed], chosen, progress)[0]
     known = {**record(model, seed, chosen), "tree": asdict(root)}
     return [
@@ -171,7 +171,7 @@ def sample(
     to begin with instead of noise alone, `strength` of the steps from the end. tally: counts the network's calls.
     """
     if settings.seam_factors:
-        graph = with_seam_factors(graph, model.card.limits)
+        graph = with_seam_factors(graph, settings.limits(model.card))
     ends = (None, None) if settings.spacing == "ddim" else (settings.sigma_end, settings.sigma_start)
     sigmas = spaced_sigmas(model.schedule, settings.steps, settings.spacing, *ends)
     frames = model.card.padding
@@ -193,7 +193,7 @@ def sample(
         get_sampler(settings.sampler, **settings.sampler_options),
         sigmas if begin is None else remaining(sigmas, strength),
         noise,
-        model.card.limits,
+        settings.limits(model.card),
         Padding(frames, tuple(seeds), settings.padding) if frames else None,
         settings.blend,
         settings.reconstruction_weight,

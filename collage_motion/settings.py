@@ -10,6 +10,7 @@ from collage_motion.schedule import SPACINGS
 from collage_motion.topology import DEFAULT_OVERLAP, Variables
 
 if TYPE_CHECKING:
+    from collage_motion.card import Limits, ModelCard
     from collage_motion.models import Model
     from collage_motion.padding import PaddingKind
 
@@ -20,7 +21,8 @@ class Settings:
 
     steps: denoising steps. guidance: classifier-free guidance scale. share_guidance: divide it among the
     prompts where windows of different ones overlap (see `compose.Guidance`). overlap: seconds that
-    neighbouring windows share. variables: what an overlap is told (see `topology.chain`). sampler, spacing: names
+    neighbouring windows share. window: seconds that a window lasts at most, longer segments are split; None: as
+    long as the model allows. variables: what an overlap is told (see `topology.chain`). sampler, spacing: names
     in `samplers.SAMPLERS` and `schedule.SPACINGS`. eta, order, churn: of the samplers that take them
     (`samplers.OPTIONS`), None for their own defaults. sigma_start: the first noise level: beside it a motion vanishes,
     and steps further up would be lost to those between it and 5, where content and style are decided. sigma_end: the
@@ -37,6 +39,7 @@ class Settings:
     guidance: float = 2.0
     share_guidance: bool = True
     overlap: float = DEFAULT_OVERLAP
+    window: float | None = None
     variables: Variables = "auto"
     sampler: str = "dpmpp"
     eta: float | None = None
@@ -57,10 +60,15 @@ class Settings:
             check_kind,  # loads scipy, which reading the defaults need not wait for
         )
 
-        for name in ("guidance", "overlap", "blend", "reconstruction_weight"):
+        for name in ("guidance", "overlap", "window", "blend", "reconstruction_weight"):
             value = getattr(self, name)
+            if name == "window" and value is None:
+                continue
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise CollageError(f"{name}: got {value!r}; allowed: a number")
+        for name in ("share_guidance", "seam_factors"):
+            if not isinstance(getattr(self, name), bool):
+                raise CollageError(f"{name}: got {getattr(self, name)!r}; allowed: true or false")
         if isinstance(self.steps, bool) or not isinstance(self.steps, int):
             raise CollageError(f"steps: got {self.steps!r}; allowed: a whole number, usually 10 to 50")
         if not 0 <= self.guidance <= 100:
@@ -76,6 +84,10 @@ class Settings:
             raise CollageError(
                 f"reconstruction weight: got {self.reconstruction_weight:g}; allowed: 0 to 100, usually 1"
             )
+
+    def limits(self, card: "ModelCard") -> "Limits":
+        """What the windows of a model may hold with these settings; raises PlanError where `window` does not fit it."""
+        return card.limits.within(self.window)
 
     def check_gradual(self) -> None:
         """Raise CollageError for what cannot be where prompts pass gradually into one another."""

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,10 @@ REPLICATIONS, QUICK_REPLICATIONS, QUICK_STEPS = 20, 2, 4
 
 @dataclass(frozen=True)
 class Request:
-    """What the command is asked for; None stands for the default of the data set and of `quick`."""
+    """What the command is asked for; None stands for the default of the data set and of `quick`.
+
+    settings: fields of `Settings` that hold for all methods.
+    """
 
     output: Path
     protocol: str = "long"
@@ -44,8 +47,7 @@ class Request:
     dataset: Path | None = None
     evaluator: Path | None = None
     seed: int = 0
-    steps: int | None = None
-    guidance: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     device: str | None = None
     quick: bool = False
     multimodality: bool = False
@@ -109,8 +111,7 @@ def evaluation_of(request: Request, share: Share | None = None) -> Evaluation:
     device = _device(request.device, share or Share())
     model = load_model(request.model, device)
     testbed = load_testbed(request, device)
-    common = {"steps": QUICK_STEPS} if request.quick else {}
-    common |= {name: value for name in ("steps", "guidance") if (value := getattr(request, name)) is not None}
+    common = {**({"steps": QUICK_STEPS} if request.quick else {}), **request.settings}
     identity = {
         "protocol": protocol.record(),
         "testbed": testbed.record,

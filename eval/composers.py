@@ -123,7 +123,7 @@ def measure_cell(
     tally, chosen = Tally(), settings.fitting(model)
     try:
         plan, told = readable(task.plan, model) if settings.method == "naive" else (task.plan, None)
-        graph = build(plan, model.card, chosen.overlap, chosen.variables)
+        graph = build(plan, chosen.limits(model.card), chosen.overlap, chosen.variables)
         with watched_memory(model.device) as memory:
             began, spent = time.perf_counter(), time.process_time()
             features = pipeline.sample(graph, model, [seed], chosen, tally=tally)

@@ -78,7 +78,10 @@ class Judge:
             own: list[Sequence[int]] = [[number] for number in everything]
             counts = [1] * len(own)
         else:
-            settings, scripts = settings_of("collage", job.protocol), job.scripts("collage", replication)
+            settings, scripts = (
+                settings_of("collage", job.protocol, **job.common),
+                job.scripts("collage", replication),
+            )
             counts = [len(self._seams(script, settings)) for script in scripts]
             own = [[piece.asked for piece in script.pieces] or everything for script in scripts]
         lengths = [row.n_frames for row in drawn.asked]

@@ -123,8 +123,9 @@ class Evaluation:
         """rows: as `entrants.rows_of` gives them. common: fields of `Settings` that hold for all methods."""
         self.protocol, self.rows, self.sizes, self.seed = protocol, list(rows), sizes, seed
         self.model, self.testbed, self.store = model, testbed, store
+        self.common = common or {}
         self.settings = {
-            method: settings_of(method, protocol, **(common or {})) for method in self.rows if method != REAL
+            method: settings_of(method, protocol, **self.common) for method in self.rows if method != REAL
         }
         limits = model.card.limits
         self.most = min(testbed.most_frames, limits.max_frames) // 4 * 4

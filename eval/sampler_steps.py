@@ -104,7 +104,7 @@ def clip_task(content: str, seconds: float, seed: int) -> Task:
 def run(model: Model, settings: Settings, task: Task, seed: int) -> tuple[Motion, tuple[Any, ...], int]:
     """The motion of a task, its segments on the canvas, and how often the network was asked in turn."""
     tally, chosen = Tally(), settings.fitting(model)
-    graph = build(task.plan, model.card, chosen.overlap, chosen.variables)
+    graph = build(task.plan, chosen.limits(model.card), chosen.overlap, chosen.variables)
     features = pipeline.sample(graph, model, [seed], chosen, tally=tally)
     motion = pipeline.finish(features[0], task.plan, graph, model.card.fps, {})
     return motion, graph.segments, tally.rounds

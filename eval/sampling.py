@@ -104,7 +104,9 @@ def perform(model: Model, scripts: Sequence[Script], settings: Settings) -> NDAr
     # A network without a mask that must be told of fewer frames has never been told of any.
     told = first.told if model.card.mask_frames else None
     chorus = Chorus(**own, words=words, told=told, max_tokens=settings.max_tokens)
-    graph = build(first.plan(model.card.fps), model.card, settings.overlap, settings.variables)
+    graph = build(
+        first.plan(model.card.fps), settings.limits(model.card), settings.overlap, settings.variables
+    )
     condition = None
     if first.held is not None:
         values = np.stack([s.held.features for s in scripts if s.held is not None])
@@ -124,11 +126,15 @@ def seams_of(script: Script, model: Model, settings: Settings) -> tuple[int, ...
     without overlaps is looked at in the same places.
     """
     settings = settings.fitting(model)
-    graph = build(script.plan(model.card.fps), model.card, settings.overlap, settings.variables)
+    graph = build(
+        script.plan(model.card.fps), settings.limits(model.card), settings.overlap, settings.variables
+    )
     if graph.seams:
         return tuple(graph.seams)
     if settings.method in ("replacement", "reconstruction"):
-        return tuple(stretch.fresh for stretch in stretches_of(graph, model.card.limits) if stretch.fresh)
+        return tuple(
+            stretch.fresh for stretch in stretches_of(graph, settings.limits(model.card)) if stretch.fresh
+        )
     starts = [window.frames[0] for window in graph.windows]
     ends = [window.frames[-1] + 1 for window in graph.windows]
     return tuple((end + start) // 2 for end, start in zip(ends, starts[1:], strict=False))

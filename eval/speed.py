@@ -102,7 +102,7 @@ def measure_step(
     changes; the first round, which warms up, does not count.
     """
     chosen = (settings or Settings()).fitting(model)
-    graph = build(plan, model.card, chosen.overlap, chosen.variables)
+    graph = build(plan, chosen.limits(model.card), chosen.overlap, chosen.variables)
     padding = Padding(model.card.padding, tuple(seeds), chosen.padding) if model.card.padding else None
     windows = budgeted(model.bind(graph.prompts), chosen.max_tokens)
     denoise = compose(graph, windows, padding, Guidance(chosen.guidance, chosen.share_guidance))
@@ -137,7 +137,7 @@ def measure_run(
 ) -> RunCost:
     """Count the network's calls over a whole run, and time it."""
     chosen = (settings or Settings()).fitting(model)
-    graph = build(plan, model.card, chosen.overlap, chosen.variables)
+    graph = build(plan, chosen.limits(model.card), chosen.overlap, chosen.variables)
     count = 0
 
     def add(*_: object) -> None:

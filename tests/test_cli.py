@@ -139,6 +139,30 @@ def test_inspect_tells_how_to_make_what_it_showed(command):
     assert "to make it: collage-motion generate p.yml --overlap 0.5 --variables null --model tiny\n" in out
 
 
+def test_inspect_splits_at_the_longest_window(command):
+    asked = (
+        "inspect",
+        "a person walks::10",
+        "--window",
+        3,
+        "--overlap",
+        1,
+        "--model",
+        "tiny",
+        "--save",
+        "p.yml",
+    )
+    code, out, _ = command(*asked)
+    assert code == 0
+    assert "windows of 1 to 3 s at 20 frames a second" in out
+    assert "to make it: collage-motion generate p.yml --overlap 1 --window 3 --model tiny\n" in out
+    code, _, err = command("inspect", "a person walks::10", "--window", 9, "--model", "tiny")
+    assert (code, err) == (
+        2,
+        "collage-motion: error: window: got 9 s; this model's windows hold 1 to 6 s; choose among these\n",
+    )
+
+
 def test_inspect_needs_no_torch_and_little_time(home):
     code = (
         "import sys; sys.modules['torch'] = None\n"

@@ -64,6 +64,28 @@ def test_memory_budget_changes_nothing(model: Model) -> None:
     np.testing.assert_allclose(whole.features, split.features, atol=1e-4)
 
 
+def test_no_window_is_longer_than_the_settings_say(model: Model) -> None:
+    plan = plan_from_prompts(["a person walks::10"])
+    long, short = Settings(**QUICK), Settings(**QUICK, window=3)
+    lengths = [
+        [len(window.frames) for window in build(plan, chosen.limits(model.card), chosen.overlap).windows]
+        for chosen in (long, short)
+    ]
+    assert max(lengths[0]) > 60 >= max(lengths[1]) and len(lengths[0]) < len(lengths[1])
+    made = generate(plan, model, window=3, **QUICK)
+    graph = build(plan, short.limits(model.card), short.overlap)
+    np.testing.assert_array_equal(made.features, sample(graph, model, [0], short)[0])
+    assert not np.allclose(made.features, generate(plan, model, **QUICK).features)
+
+
+@pytest.mark.parametrize("window", [0.5, 7, 0, float("nan")])
+def test_a_window_that_the_model_cannot_hold_is_refused(model: Model, window: float) -> None:
+    with pytest.raises(
+        PlanError, match=r"^window: got .* s; this model's windows hold 1 to 6 s; choose among"
+    ):
+        generate(PLAN, model, window=window, **QUICK)
+
+
 @pytest.mark.parametrize("guidance", [1.0, 2.5])
 def test_one_segment_is_the_plain_model(model: Model, guidance: float) -> None:
     plan = plan_from_prompts(["a person waves::4"])

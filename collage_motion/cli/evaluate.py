@@ -2,15 +2,20 @@
 
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import yaml
 
 from collage_motion.cli import PROGRAM
 from collage_motion.cli.messages import Progressing
 from collage_motion.cli.options import number, one_of
 from collage_motion.cli.text_files import prompt_warnings_as_lines
+from collage_motion.errors import CollageError
+from collage_motion.settings import Settings
 
 PROTOCOLS = ("short", "long", "compose", "loop", "extrapolate", "path")
 SAY_EVERY_S = 30.0
@@ -94,6 +99,15 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Another field of the settings of all methods, such as window=4 or overlap=1; again for more.",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -126,8 +140,7 @@ def evaluate(
         dataset,
         evaluator,
         seed,
-        steps,
-        guidance,
+        read_settings(settings or [], steps=steps, guidance=guidance),
         device,
         quick,
         multimodality,
@@ -135,6 +148,32 @@ def evaluate(
     )
     with Progressing() as progress, prompt_warnings_as_lines():
         run_request(request, _Watch(progress))
+
+
+def read_settings(texts: Sequence[str], **given: float | None) -> dict[str, Any]:
+    """Fields of `Settings` by name, from `NAME=VALUE` and from options of their own; raises CollageError."""
+    found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    allowed = [field.name for field in fields(Settings) if field.name != "method"]
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or name not in allowed:
+            raise CollageError(
+                f"--set: got {text[:40]!r}; allowed: NAME=VALUE, where NAME is one of {', '.join(allowed)}"
+            )
+        if name in found:
+            raise CollageError(f"--set: {name} is given twice; give it once")
+        found[name] = _value(name, value)
+    return found
+
+
+def _value(name: str, text: str) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = ()
+    if value is not None and not isinstance(value, bool | int | float | str):
+        raise CollageError(f"--set {name}: got {text[:40]!r}; allowed: a number, a word, true, false or null")
+    return value
 
 
 class _Watch:

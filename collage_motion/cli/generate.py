@@ -43,11 +43,11 @@ def generate(
     targets = check_targets(output, overwrite)
     card = load_card(model)
     if not morph:
-        graph = build(plan, card, chosen.overlap, chosen.variables)
+        graph = build(plan, chosen.limits(card), chosen.overlap, chosen.variables)
         if chosen.seam_factors:
-            with_seam_factors(graph, card.limits)
+            with_seam_factors(graph, chosen.limits(card))
     else:
-        morphing(plan, card, chosen.overlap)
+        morphing(plan, chosen.limits(card), chosen.overlap)
         if any(segment.overlap is not None for segment in plan.segments):
             warn(f"with --morph all windows share {chosen.overlap:g} s (--overlap), whatever the plan says")
     warn_of_far_prompts((segment.prompt for segment in plan.segments), card)

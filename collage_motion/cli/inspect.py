@@ -19,7 +19,7 @@ from collage_motion.cli.options import (
     is_plan_file,
     read_request,
 )
-from collage_motion.cli.sampling import Overlap, Variables
+from collage_motion.cli.sampling import Overlap, Variables, Window
 from collage_motion.diagram import draw
 from collage_motion.errors import OutputError
 from collage_motion.plan import Plan, write_plan
@@ -36,6 +36,7 @@ def inspect(
     prompts: Prompts,
     loop: Loop = None,
     overlap: Overlap = Settings.overlap,
+    window: Window = Settings.window,
     variables: Variables = Settings.variables,
     model: Model = "default",
     save: Save = None,
@@ -49,18 +50,20 @@ def inspect(
         )
     plan = read_request(prompts, loop)
     card = load_card(model)
-    graph = build(plan, card, overlap, variables)
+    limits = card.limits.within(window)
+    graph = build(plan, limits, overlap, variables)
     warn_of_far_prompts((segment.prompt for segment in plan.segments), card)
     if save is not None:
         write_plan(plan, save, overwrite)
     typer.echo(plan_table(plan))
     typer.echo("")
     typer.echo(draw(graph, max(60, min(get_terminal_size((110, 24)).columns, 160))))
-    typer.echo(f"model {card.name}: windows of {card.limits.span} at {card.fps} frames a second")
+    typer.echo(f"model {card.name}: windows of {limits.span} at {card.fps} frames a second")
     if save is not None:
         options: list[str] = []
         for name, value, usual in (
             ("--overlap", f"{overlap:g}", f"{Settings.overlap:g}"),
+            ("--window", "" if window is None else f"{window:g}", ""),
             ("--variables", variables, "auto"),
             ("--model", model, "default"),
         ):

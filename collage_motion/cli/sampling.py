@@ -24,6 +24,16 @@ Overlap = Annotated[
         "window, usually 0.5 to 1.5.",
     ),
 ]
+Window = Annotated[
+    float | None,
+    typer.Option(
+        parser=number(float, 0, 60, "seconds, as the model's windows hold them"),
+        metavar="SECONDS",
+        help="What a window lasts at most, in seconds; longer segments are split.  "
+        "[default: as long as the model allows]",
+        show_default=False,
+    ),
+]
 Variables = Annotated[
     Literal["auto", "null", "prompt"],
     typer.Option(
@@ -75,6 +85,7 @@ OPTIONS: Final[dict[str, Any]] = {
         ),
     ],
     "overlap": Overlap,
+    "window": Window,
     "variables": Variables,
     "sampler": _words(
         SAMPLERS, "How noise is taken away; ancestral adds fresh noise in every step, ddim and edm if told to."

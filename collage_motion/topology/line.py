@@ -134,7 +134,7 @@ class Line:
             )
         if 2 * frames > self.limits.max_frames:
             raise PlanError(
-                f"{what} is {seconds:g} s; allowed is at most half of this model's longest window of "
+                f"{what} is {seconds:g} s; allowed is at most half of the longest window, "
                 f"{self.limits.max_frames / self.limits.fps:g} s; shorten it"
             )
         return frames

@@ -47,14 +47,17 @@ def test_defaults_are_those_of_the_request(run, monkeypatch):
     options = [
         "--protocol", "loop", "--methods", "blend", "--replications", 3, "--samples", 64, "--model", "m",
         "--dataset", "d", "--evaluator", "e", "--seed", 5, "--steps", 7,
-        "--guidance", 2, "--device", "cpu", "--quick", "--multimodality",
+        "--guidance", 2, "--set", "window=4", "--set", "spacing=karras", "--set", "sigma_start=null",
+        "--device", "cpu", "--quick", "--multimodality",
         "--legacy-caption-length",
     ]  # fmt: skip
     assert run("-o", "out", *options)[0] == 0
     got = {key: str(value) for key, value in vars(seen[1]).items()}
     assert got == {
         "output": "out", "protocol": "loop", "methods": "blend", "replications": "3", "samples": "64", "model": "m",
-        "dataset": "d", "evaluator": "e", "seed": "5", "steps": "7", "guidance": "2.0", "device": "cpu",
+        "dataset": "d", "evaluator": "e", "seed": "5",
+        "settings": "{'steps': 7, 'guidance': 2.0, 'window': 4, 'spacing': 'karras', 'sigma_start': None}",
+        "device": "cpu",
         "quick": "True", "multimodality": "True", "legacy_caption_length": "True",
     }  # fmt: skip
 
@@ -67,6 +70,14 @@ def test_defaults_are_those_of_the_request(run, monkeypatch):
         (("-o", "x", "--methods", "magic"), "methods: got 'magic'; allowed: all, or real, short, collage"),
         (("-o", "x", "--replications", "0"), "got '0'; allowed: whole numbers from 1"),
         (("-o", "x", "--guidance", "nan"), "got 'nan'; allowed: numbers from 0 to 100"),
+        (
+            ("-o", "x", "--set", "window"),
+            "--set: got 'window'; allowed: NAME=VALUE, where NAME is one of steps, g",
+        ),
+        (("-o", "x", "--set", "method=naive"), "--set: got 'method=naive'; allowed: NAME=VALUE"),
+        (("-o", "x", "--set", "steps=2", "--steps", "3"), "--set: steps is given twice"),
+        (("-o", "x", "--set", "window=[1"), "--set window: got '[1'; allowed: a number, a word"),
+        (("-o", "x", "--set", "window=[1]"), "--set window: got '[1]'; allowed: a number, a word"),
         (("-o", "x", "--model", "nowhere", "--device", "cpu"), "nowhere"),
         (("-o", "x", "--device", "abacus"), "device 'abacus' is not there"),
     ],

@@ -178,8 +178,8 @@ def test_what_is_missing_is_named(tmp_path, place, missing, error, message):
 
 def request_of(place, output, **more):
     request = Request(
-        output, "short", "all", 2, 64, str(place / "tiny"), place / "HumanML3D", place / "evaluator", steps=1,
-        device="cpu",
+        output, "short", "all", 2, 64, str(place / "tiny"), place / "HumanML3D", place / "evaluator",
+        settings={"steps": 1}, device="cpu",
     )  # fmt: skip
     return replace(request, **more)
 

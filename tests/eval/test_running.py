@@ -65,7 +65,8 @@ def home(place, tmp_path, monkeypatch):
 def small(place, folder):
     """A small run of one method."""
     return Request(
-        folder, "long", "collage", 2, 32, str(place / "tiny"), None, place / "judge", steps=1, device="cpu", quick=True
+        folder, "long", "collage", 2, 32, str(place / "tiny"), None, place / "judge", device="cpu", quick=True,
+        settings={"steps": 1},
     )  # fmt: skip
 
 
@@ -289,7 +290,7 @@ def test_other_settings_in_the_same_folder_are_refused(copied):
     for change, message in (
         ({"seed": 1}, "made with seed = 0, now it is 1"),
         ({"protocol": "compose"}, "made with protocol = .*long"),
-        ({"steps": 2}, "made with other settings of its method"),
+        ({"settings": {"steps": 2}}, "made with other settings of its method"),
     ):
         with pytest.raises(CollageError, match=message):
             run_request(replace(copied, **change), Silent(), Share())
