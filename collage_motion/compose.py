@@ -25,10 +25,13 @@ class Guidance:
     as inside a segment, each its own way. With `share` the scale there is divided among them, so that the prompts'
     predictions weigh `scale` together at every frame, but never one of them less than 1: k prompts weigh max(scale, k)
     together. Without it DiffCollage's equations are taken as they stand.
+    above: the noise level below which no scale above 1 is used (Kynkaanniemi et al. 2024, guidance in an
+    interval): what is shown is decided by then, and a step there costs half.
     """
 
     scale: float = 1.0
     share: bool = True
+    above: float = 0.0
 
 
 PLAIN: Final = Guidance()
@@ -122,15 +125,20 @@ def _wired(
     padding: Padding | None,
     guidance: Guidance,
 ) -> Denoiser:
-    wiring = _Wiring.of(graph, rows, weights, padding, guidance)
+    guided = _Wiring.of(graph, rows, weights, padding, guidance)
+    wirings = {True: guided, False: guided}
+    if guidance.above > 0 and guidance.scale > 1:  # a scale below 1 is a choice of how little prompts say
+        wirings[False] = _Wiring.of(graph, rows, weights, padding, PLAIN)
 
     def denoise(x: Tensor, sigma: float) -> Tensor:
-        nonlocal wiring
         _check(graph, x, padding)
+        kind = sigma >= guidance.above
+        wiring = wirings[kind]
         if padding is not None and (wiring.noise is None or wiring.noise.shape[2] != x.shape[2]):
             wiring = replace(wiring, noise=torch.from_numpy(padding.noise(graph.n_frames, x.shape[2]))).to(x)
         if wiring.index.device != x.device or wiring.weights.dtype != x.dtype:
-            wiring = wiring.to(x)  # in the first step; all later ones find it in place
+            wiring = wiring.to(x)
+        wirings[kind] = wiring  # in the first step; all later ones find it in place
         samples = x.shape[0]
         windows = wiring.gather(x, sigma)
         predicted = denoiser(windows, sigma, wiring.prompts.repeat(samples), wiring.lengths.repeat(samples))

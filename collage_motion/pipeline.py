@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from collage_motion import __version__
 from collage_motion.compose import Guidance
 from collage_motion.conditioning import remaining
-from collage_motion.denoiser import Denoiser, WindowDenoiser, budgeted
+from collage_motion.denoiser import Denoiser, WindowDenoiser, budgeted, mixed
 from collage_motion.errors import CollageError, PlanError
 from collage_motion.features import features_to_joints
 from collage_motion.graph import Graph
@@ -180,6 +180,8 @@ def sample(
     def bind(prompts: Sequence[str]) -> WindowDenoiser:
         own = texts is not None and tuple(prompts) == graph.prompts
         network = tally.network(model.bind(texts if texts is not None and own else prompts))
+        if settings.precision == "mixed":
+            network = mixed(network)
         return tally.round(budgeted(network, settings.max_tokens))
 
     def noise(stream: int, start: int = 0, count: int | None = None) -> torch.Tensor:
@@ -197,7 +199,7 @@ def sample(
         Padding(frames, tuple(seeds), settings.padding) if frames else None,
         settings.blend,
         settings.reconstruction_weight,
-        Guidance(settings.guidance, settings.share_guidance),
+        Guidance(settings.guidance, settings.share_guidance, settings.guidance_above),
         None if begin is None else torch.from_numpy(model.normaliser.normalise(begin)).to(model.device),
         condition,
         progress,

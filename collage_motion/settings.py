@@ -1,7 +1,7 @@
 """How a plan is sampled: one record whose defaults are those of the library and of the command line."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from collage_motion.errors import CollageError, ModelError
 from collage_motion.methods import check_method, check_on_graphs
@@ -15,29 +15,36 @@ if TYPE_CHECKING:
     from collage_motion.padding import PaddingKind
 
 
+Precision = Literal["float32", "mixed"]
+
+
 @dataclass(frozen=True)
 class Settings:
     """What `pipeline.generate` takes besides plan, model and seed.
 
     steps: denoising steps. guidance: classifier-free guidance scale. share_guidance: divide it among the
-    prompts where windows of different ones overlap (see `compose.Guidance`). overlap: seconds that
-    neighbouring windows share. window: seconds that a window lasts at most, longer segments are split; None: as
-    long as the model allows. variables: what an overlap is told (see `topology.chain`). sampler, spacing: names
-    in `samplers.SAMPLERS` and `schedule.SPACINGS`. eta, order, churn: of the samplers that take them
-    (`samplers.OPTIONS`), None for their own defaults. sigma_start: the first noise level: beside it a motion vanishes,
-    and steps further up would be lost to those between it and 5, where content and style are decided. sigma_end: the
-    last level above zero; from there the network's own idea of the clean motion ends the run, which leaves less
-    jitter than going further down. Spacing "ddim" has its own ends.
+    prompts where windows of different ones overlap (see `compose.Guidance`). guidance_above: the noise level down to
+    which there is guidance; below it the prompt changes nothing that a step without it would not do for half the time.
+    overlap: seconds that neighbouring windows share. window: seconds that a window lasts at most, longer segments
+    are split; None: as long as the model allows. variables: what an overlap is told (see `topology.chain`).
+    sampler, spacing: names in `samplers.SAMPLERS` and `schedule.SPACINGS`. eta, order, churn: of the samplers that take
+    them (`samplers.OPTIONS`), None for their own defaults. sigma_start: the first noise level: beside it a motion
+    vanishes, and steps further up would be lost to those between it and 5, where content and style are decided.
+    sigma_end: the last level above zero; from there the network's own idea of the clean motion ends the run, which
+    leaves less jitter than going further down. Spacing "ddim" has its own ends.
     max_tokens: memory budget, frames of all rows in one network call (200,000 take about 2 GB with the default
-    model). padding: what a network trained without a frame mask is shown behind a window (see
-    `padding.Padding`); others see nothing. method: how windows become one motion, a name in `methods.METHODS`.
-    seam_factors: with an extra factor on each change of prompt. blend: share of the collage's sum in `blend`.
-    reconstruction_weight: of the gradient in `reconstruction`. Raises `CollageError` for values out of range.
+    model). precision: "mixed" computes the noisy steps in bfloat16 (`denoiser.mixed`), which pays on accelerators and
+    on processors with instructions for it and is slower on others. padding: what a network trained without a
+    frame mask is shown behind a window (see `padding.Padding`); others see nothing. method: how windows become one
+    motion, a name in `methods.METHODS`. seam_factors: with an extra factor on each change of prompt. blend: share of
+    the collage's sum in `blend`. reconstruction_weight: of the gradient in `reconstruction`. Raises `CollageError`
+    for values out of range.
     """
 
     steps: int = 10
     guidance: float = 2.0
     share_guidance: bool = True
+    guidance_above: float = 1.5
     overlap: float = DEFAULT_OVERLAP
     window: float | None = None
     variables: Variables = "auto"
@@ -49,6 +56,7 @@ class Settings:
     sigma_start: float | None = 80.0
     sigma_end: float | None = 0.01
     max_tokens: int = 200_000
+    precision: Precision = "float32"
     padding: "PaddingKind" = "zeros"
     method: str = "collage"
     seam_factors: bool = False
@@ -60,7 +68,7 @@ class Settings:
             check_kind,  # loads scipy, which reading the defaults need not wait for
         )
 
-        for name in ("guidance", "overlap", "window", "blend", "reconstruction_weight"):
+        for name in ("guidance", "guidance_above", "overlap", "window", "blend", "reconstruction_weight"):
             value = getattr(self, name)
             if name == "window" and value is None:
                 continue
@@ -73,6 +81,14 @@ class Settings:
             raise CollageError(f"steps: got {self.steps!r}; allowed: a whole number, usually 10 to 50")
         if not 0 <= self.guidance <= 100:
             raise CollageError(f"guidance: got {self.guidance:g}; allowed: 0 to 100, usually 1.5 to 4")
+        if not self.guidance_above >= 0:
+            raise CollageError(
+                f"guidance_above: got {self.guidance_above:g}; allowed: a noise level, 0 (guidance throughout) or more"
+            )
+        if self.precision not in get_args(Precision):
+            raise CollageError(
+                f"precision: got {self.precision!r}; allowed: {', '.join(get_args(Precision))}"
+            )
         check_kind(self.padding)
         check_sampler(self.sampler, **self.sampler_options)
         if self.spacing not in SPACINGS:

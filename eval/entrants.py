@@ -35,6 +35,8 @@ ENTRANTS: Final = {
 def settings_of(method: str, protocol: Protocol, **common: Any) -> Settings:
     """The settings of a method in a protocol; `common` (steps, guidance) overrule the library's for all methods."""
     own = {"method": method, **ENTRANTS[method].settings}
+    if method == SHORT:
+        common.pop("window", None)  # it is one window, whatever windows of the others may last
     return replace(Settings(**own, variables=protocol.variables), **common)
 
 

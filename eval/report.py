@@ -25,6 +25,7 @@ COLUMNS: Final = {
     "r_precision_3": "R@3 ↑",
     "fid": "FID ↓",
     "fid_above_floor": "FID above floor ↓",
+    "cut_fid_above_floor": "FID of cuts above floor ↓",
     "mm_dist": "MM-Dist ↓",
     "diversity": "Diversity →",
     "multimodality": "MModality ↑",

@@ -24,7 +24,8 @@ class Real:
     reference: the clips of FID (M, D). windows: random 60-frame windows of `Drawn.apart` (K, D), as many as there are
     seams, clips of that length counted alike. different, different_windows: clips that stand for generated motions
     (`Drawn.different`), and windows of them in the same way. floor, window_floor: FID between those disjoint real sets
-    of the sizes compared; none where the reference holds what was asked for. j_avg: mean jerk of real clips.
+    of the sizes compared; none where the reference holds what was asked for. cuts, different_cuts: random stretches
+    of the clips of `reference` and `different` (`windows.cuts`), where there is a floor. j_avg: mean jerk of the clips.
     """
 
     reference: Floats
@@ -34,6 +35,8 @@ class Real:
     j_avg: float
     different: Floats | None = None
     different_windows: Floats | None = None
+    cuts: Floats | None = None
+    different_cuts: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from collage_motion.features import POSITIONS, recover_root
 from collage_motion.skeleton import FPS
 
 from .accuracy import STYLES_KNOWN, content_accuracy, style_accuracy
+from .benchmark import MIN_FRAMES
 from .bones import bone_drift
 from .feet import foot_skating_ratio, ground
 from .jerk import area_of_mean, areas, peak_of_mean, peaks
@@ -33,7 +34,7 @@ from .quality import SEAM_FRAMES, total_slide
 from .scene import Floats, Real, Scene
 from .seam_lag import seam_lags
 from .testbed import Drawn, Rows, Testbed
-from .windows import random_windows
+from .windows import cuts, random_windows
 
 Figures = dict[str, float]
 
@@ -55,6 +56,23 @@ def distribution(scene: Scene) -> Figures:
     if scene.real.floor is not None:
         figures |= {"fid_floor": scene.real.floor, "fid_above_floor": value - scene.real.floor}
     return figures
+
+
+def distribution_of_cuts(scene: Scene) -> Figures:
+    """FID where generated and real clips are both cut at random to three quarters of their length, and its floor.
+
+    Recorded actions begin and end at rest; a stretch of a long motion shows them in another phase, which FID takes for
+    a difference however well they are done. Cut on both sides, neither tells where its recording began.
+    """
+    real = scene.real
+    if real.cuts is None or real.different_cuts is None or scene.testbed is None or not len(scene.pieces):
+        return {}
+    floor = fid(real.cuts, real.different_cuts)
+    value = floor
+    if scene.sample is None:
+        made = cuts(scene.pieces, np.random.default_rng((scene.seed, 10)), MIN_FRAMES)
+        value = fid(real.cuts, scene.testbed.embed_motions(made, made=True).astype(np.float64))
+    return {"cut_fid": value, "cut_fid_floor": floor, "cut_fid_above_floor": value - floor}
 
 
 def spread(scene: Scene, embeddings: Floats) -> float:
@@ -214,6 +232,7 @@ def cost(scene: Scene) -> Figures:
 
 METRICS: Final[tuple[Callable[[Scene], Figures], ...]] = (
     distribution,
+    distribution_of_cuts,
     alignment,
     transitions,
     jerk_at_seams,
@@ -244,15 +263,22 @@ def real_of(testbed: Testbed, drawn: Drawn, seams: int, seed: int) -> Real:
     different = testbed.embed_motions(drawn.different).astype(np.float64)
     rng = np.random.default_rng((seed, 5))
     windows, others = (_windows(testbed, clips, seams, rng) for clips in (drawn.apart, drawn.different))
+    disjoint = drawn.apart is drawn.reference
+    some = np.random.default_rng((seed, 11))
+    shortened = [
+        testbed.embed_motions(cuts(clips, some, MIN_FRAMES)).astype(np.float64) if disjoint else None
+        for clips in (drawn.reference, drawn.different)
+    ]
     return Real(
         reference,
         windows,
         # Elsewhere the reference holds clips of what was asked for, so the sets are not disjoint.
-        fid(reference, different) if drawn.apart is drawn.reference else None,
+        fid(reference, different) if disjoint else None,
         None if windows is None or others is None else fid(windows, others),
         testbed.j_avg,
         different,
         others,
+        *shortened,
     )
 
 

@@ -105,7 +105,9 @@ def measure_step(
     graph = build(plan, chosen.limits(model.card), chosen.overlap, chosen.variables)
     padding = Padding(model.card.padding, tuple(seeds), chosen.padding) if model.card.padding else None
     windows = budgeted(model.bind(graph.prompts), chosen.max_tokens)
-    denoise = compose(graph, windows, padding, Guidance(chosen.guidance, chosen.share_guidance))
+    denoise = compose(
+        graph, windows, padding, Guidance(chosen.guidance, chosen.share_guidance, chosen.guidance_above)
+    )
     x = torch.from_numpy(canvas_noise(seeds, graph.n_frames, N_FEATURES)).to(model.device) * STEP_SIGMA
     with torch.no_grad():
         with watched(model.network) as calls:

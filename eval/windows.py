@@ -1,16 +1,33 @@
 """Windows of 60 frames around seams and random ones of real motion, as feature rows: transitions are scored on them."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from collage_motion.data.humanml import UNIT
 from collage_motion.errors import DataError
 
 from .quality import SEAM_FRAMES
 
 Rows = NDArray[Any]
+
+
+CUT_SHARE: Final = 0.75
+"""Of a clip, what `cuts` leave: enough to show what is done, not whether it begins and ends where a recording does."""
+
+
+def cuts(
+    features: Sequence[Rows], rng: np.random.Generator, least: int, share: float = CUT_SHARE
+) -> list[Rows]:
+    """A random stretch of each clip (T, 263): `share` of its frames in whole units of four, `least` or more."""
+    found = []
+    for rows in features:
+        frames = min(len(rows), max(least, int(len(rows) * share) // UNIT * UNIT))
+        start = int(rng.integers(0, len(rows) - frames + 1))
+        found.append(rows[start : start + frames])
+    return found
 
 
 def seam_windows(

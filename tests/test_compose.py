@@ -194,6 +194,24 @@ def test_guidance_is_the_formula_of_each_region(graph: Graph, scale: float) -> N
 
 @given(graphs())
 @settings(deadline=None, max_examples=20)
+def test_below_its_noise_level_there_is_no_guidance(graph: Graph) -> None:
+    x = canvas(graph)
+    for method in (compose, average):
+        for sigma, usual in ((SIGMA, Guidance(2.5)), (SIGMA / 2, Guidance(1.0))):
+            one, other = Network(), Network()
+            out = method(graph, one, guidance=Guidance(2.5, above=SIGMA))(x, sigma)
+            torch.testing.assert_close(
+                out, method(graph, other, guidance=usual)(x, sigma), rtol=0.0, atol=0.0
+            )
+            assert one.rows == other.rows
+        # Prompts that are to say little say no more there.
+        for scale in (0.0, 0.5):
+            out = method(graph, Network(), guidance=Guidance(scale, above=SIGMA))(x, SIGMA / 2)
+            assert torch.equal(out, method(graph, Network(), guidance=Guidance(scale))(x, SIGMA / 2))
+
+
+@given(graphs())
+@settings(deadline=None, max_examples=20)
 def test_a_row_more_for_each_guided_region_and_none_in_vain(graph: Graph) -> None:
     x = canvas(graph, samples=1)
     rows = {}

@@ -86,17 +86,60 @@ def test_a_window_that_the_model_cannot_hold_is_refused(model: Model, window: fl
         generate(PLAN, model, window=window, **QUICK)
 
 
-@pytest.mark.parametrize("guidance", [1.0, 2.5])
-def test_one_segment_is_the_plain_model(model: Model, guidance: float) -> None:
+def test_mixed_precision_changes_little_and_only_noisy_steps(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[float, bool]] = []
+    bind = Model.bind
+
+    def watched(self: Model, prompts):
+        denoiser = bind(self, prompts)
+
+        def denoise(x, sigma, prompts, lengths):
+            assert x.dtype == torch.float32
+            seen.append((sigma, torch.is_autocast_enabled("cpu")))
+            return denoiser(x, sigma, prompts, lengths)
+
+        return denoise
+
+    whole = generate(PLAN, model, **QUICK)
+    monkeypatch.setattr(Model, "bind", watched)
+    rounded = generate(PLAN, model, precision="mixed", **QUICK)
+    assert {half for _, half in seen} == {True, False} and all(half == (sigma >= 1) for sigma, half in seen)
+    assert rounded.features.dtype == np.float32
+    difference = np.abs(model.normaliser.normalise(rounded.features - whole.features + model.normaliser.mean))
+    assert 0 < difference.mean() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"precision": "half"}, "precision: got 'half'; allowed: float32, mixed"),
+        ({"guidance_above": -1}, "guidance_above: got -1; allowed: a noise level, 0"),
+        ({"guidance_above": float("nan")}, "guidance_above: got nan; allowed"),
+        ({"window": "4"}, "window: got '4'; allowed: a number"),
+        ({"share_guidance": 1}, "share_guidance: got 1; allowed: true or false"),
+        ({"seam_factors": "no"}, "seam_factors: got 'no'; allowed: true or false"),
+    ],
+)
+def test_values_that_cannot_be_are_refused(settings: dict, message: str) -> None:
+    with pytest.raises(CollageError, match=f"^{message}"):
+        Settings(**settings)
+
+
+@pytest.mark.parametrize(("guidance", "above"), [(1.0, 0.0), (2.5, 0.0), (2.5, 2.0)])
+def test_one_segment_is_the_plain_model(model: Model, guidance: float, above: float) -> None:
     plan = plan_from_prompts(["a person waves::4"])
     windows = model.bind(["a person waves"])
     lengths = torch.tensor([80])
 
     def plain(x: torch.Tensor, sigma: float) -> torch.Tensor:
         null = windows(x, sigma, torch.tensor([-1]), lengths)
+        if sigma < above:
+            return windows(x, sigma, torch.tensor([0]), lengths)
         return null + guidance * (windows(x, sigma, torch.tensor([0]), lengths) - null)
 
-    settings = Settings(steps=4, guidance=guidance, sampler="ddim")
+    settings = Settings(steps=4, guidance=guidance, guidance_above=above, sampler="ddim")
     sigmas = spaced_sigmas(model.schedule, 4, settings.spacing, settings.sigma_end, settings.sigma_start)
     x = torch.from_numpy(canvas_noise([0], 80, 263)) * sigmas[0]
     wanted = model.normaliser.denormalise(ddim(plain, x, sigmas).numpy())

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 from inspect import Parameter, signature
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import typer
 
@@ -12,7 +12,7 @@ from collage_motion.errors import CollageError
 from collage_motion.methods import METHODS, ON_GRAPHS, check_method
 from collage_motion.samplers import SAMPLERS
 from collage_motion.schedule import SPACINGS
-from collage_motion.settings import Settings
+from collage_motion.settings import Precision, Settings
 
 Overlap = Annotated[
     float,
@@ -105,6 +105,18 @@ OPTIONS: Final[dict[str, Any]] = {
     "spacing": _words(
         SPACINGS, "How the steps lie: finer towards the end (karras), evenly in timesteps, or as in MDM (ddim)."
     ),
+    "precision": _words(
+        get_args(Precision), "Numbers in the network: mixed computes the noisy steps in bfloat16, which is faster on "
+        "accelerators and on processors made for it, slower on others.",
+    ),
+    "guidance_above": Annotated[
+        float,
+        typer.Option(
+            parser=number(float, 0, 1e6, "noise levels from 0"),
+            metavar="LEVEL",
+            help="Noise level down to which there is guidance; below it changes nothing but the time that is taken.",
+        ),
+    ],
     "padding": _words(
         ("zeros", "canvas"),
         "What a model without a frame mask is shown behind a window: noised zeros, as in its training, or the frames "

@@ -13,8 +13,9 @@ from collage_motion.eval.metrics import expected_diversity, fid
 from collage_motion.eval.own_evaluator import load_own_evaluator
 from collage_motion.eval.protocols import Held
 from collage_motion.eval.scene import Real, Scene
-from collage_motion.eval.scoring import measure, real_of
+from collage_motion.eval.scoring import distribution_of_cuts, measure, real_of
 from collage_motion.eval.testbed import OwnTestbed, crop
+from collage_motion.eval.windows import cuts
 from collage_motion.features import ROOT_XZ
 
 
@@ -235,6 +236,36 @@ def test_the_floor_is_between_real_sets_of_the_sizes_compared(bed):
     assert real.windows.shape == real.different_windows.shape == (20, 6)
     assert real.window_floor == pytest.approx(fid(real.windows, real.different_windows), rel=1e-9)
     assert real_of(bed, drawn, 0, 0).windows is None
+
+
+def test_cuts_of_generated_clips_are_compared_with_cuts_of_real_ones(bed):
+    drawn = bed.draw(3, 64, 20, 80)
+    real = real_of(bed, drawn, 20, 0)
+    assert real.cuts.shape == real.reference.shape and not np.allclose(real.cuts, real.reference)
+    clips = [row.features for row in drawn.asked]
+    whole = bed.embed_motions(clips).astype(np.float64)
+    given = Scene(real, bed, drawn.asked, None, whole, clips, [[]] * 64, pieces=clips, seed=7)
+    figures = distribution_of_cuts(given)
+    again = bed.embed_motions(cuts(clips, np.random.default_rng((7, 10)), 20)).astype(np.float64)
+    assert figures["cut_fid"] == pytest.approx(fid(real.cuts, again), rel=1e-9)
+    assert figures["cut_fid_floor"] == pytest.approx(fid(real.cuts, real.different_cuts), rel=1e-9)
+    # The row of real clips shows the floor, as it does of whole clips.
+    of_real = distribution_of_cuts(replace(given, sample=real.different))
+    assert of_real["cut_fid"] == figures["cut_fid_floor"] and of_real["cut_fid_above_floor"] == 0
+    # Where the reference holds what was asked for there is no floor, and nothing is cut.
+    same = real_of(bed, replace(drawn, reference=(*drawn.reference, *drawn.different)), 20, 0)
+    assert same.cuts is None and distribution_of_cuts(replace(given, real=same)) == {}
+
+
+def test_a_cut_is_a_stretch_of_its_clip_of_three_quarters_or_the_least_length():
+    clips = [np.arange(length)[:, None] for length in (20, 24, 40, 41, 160)]
+    for seed in range(20):
+        made = cuts(clips, np.random.default_rng(seed), 20)
+        assert [len(rows) for rows in made] == [20, 20, 28, 28, 120]
+        for rows, clip in zip(made, clips, strict=True):
+            assert rows[0, 0] >= 0 and rows[-1, 0] < len(clip) and (np.diff(rows[:, 0]) == 1).all()
+    starts = {cuts(clips, np.random.default_rng(seed), 20)[4][0, 0] for seed in range(200)}
+    assert {0, 40} <= starts == starts & set(range(41))
 
 
 def test_the_floor_is_of_different_clips_of_the_half_that_captions_come_from(bed):
