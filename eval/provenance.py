@@ -29,9 +29,14 @@ def maker(device: torch.device) -> dict[str, str | None]:
 
 
 def mixed(makers: Sequence[Mapping[str, Any]]) -> str | None:
-    """A line that says in what the makers of samples differ; None where they are all the same."""
+    """A line that says in what the makers of samples differ; None where they are all the same.
+
+    Commits with the same code, which differ in documents or in what is scored, are the same.
+    """
     names = dict.fromkeys(name for maker in makers for name in maker if name != "motions")
     found = {name: list(dict.fromkeys(maker.get(name) for maker in makers)) for name in names}
+    if len(found.get("code", ())) == 1 and None not in found["code"]:
+        found.pop("commit", None)
     differing = [
         f"{name} {' and '.join('unknown' if value is None else str(value) for value in values)}"
         for name, values in found.items()

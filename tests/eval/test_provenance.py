@@ -46,10 +46,16 @@ def test_motions_of_one_maker_need_no_warning():
     assert provenance.mixed([{**MAKER, "motions": 5}, {**MAKER, "motions": 7}]) is None
 
 
+def test_commits_that_share_the_code_of_samples_make_the_same_motions():
+    assert provenance.mixed([MAKER, {**MAKER, "commit": "34cd"}]) is None
+    nameless = {name: value for name, value in MAKER.items() if name != "code"}
+    assert "commit 12ab and 34cd" in str(provenance.mixed([nameless, {**nameless, "commit": "34cd"}]))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"commit": None}, "commit 12ab and unknown"),
+        ({"commit": None, "code": "beef"}, "commit 12ab and unknown; code c0de and beef"),
         ({"code": "beef"}, "code c0de and beef"),
         ({"device": "cuda", "version": "0.2.0"}, "version 0.1.0 and 0.2.0; device cpu 1 thread and cuda"),
     ],
