@@ -34,7 +34,7 @@ from collage_motion.pipeline import (
 from collage_motion.plan import Plan, Segment, checked_pair
 from collage_motion.samplers.steps import Progress
 from collage_motion.skeleton import FPS, N_JOINTS
-from collage_motion.topology import WINDOW_S, build, morphing
+from collage_motion.topology import WINDOW_S, morphing
 
 CONTEXT_S: Final = 2.0
 """How much of the two motions a bridge looks at, on each side."""
@@ -158,7 +158,7 @@ def edit(
     plan = prompt
     if isinstance(plan, str):
         plan = Plan((Segment(plan, motion.n_frames / fps, place="the motion"),), loop=0 in motion.seams)
-    graph = build(plan, chosen.limits(loaded.card), chosen.overlap, chosen.variables)
+    graph = chosen.graph(plan, loaded.card)
     if graph.n_frames != motion.n_frames:
         raise PlanError(
             f"edit: the plan lasts {graph.n_frames / fps:g} s, the motion {motion.duration_s:g} s; give them one length"

@@ -33,10 +33,8 @@ class Limits:
         """The lengths of a window for a message, in seconds."""
         return f"{self.min_frames / self.fps:g} to {self.max_frames / self.fps:g} s"
 
-    def within(self, seconds: float | None) -> "Limits":
-        """These limits with no window above `seconds`, if given; raises PlanError for what no window may last."""
-        if seconds is None:
-            return self
+    def within(self, seconds: float) -> "Limits":
+        """These limits with no window above `seconds`; raises PlanError for what no window may last."""
         if not self.min_frames <= seconds * self.fps <= self.max_frames:  # a NaN is in no range
             raise PlanError(
                 f"window: got {seconds:g} s; this model's windows hold {self.span}; choose among these"
@@ -45,10 +43,19 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class UsualLength:
+    """Log seconds that clips of a prompt lasted in training: bias + weights (D,) . mean word (`lengths`)."""
+
+    bias: float
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """What `card.json` says; mean and std are of the 263 features, actions are what it was trained on.
 
-    padding: frames that the network always sees, whatever a window holds; 0: it sees windows as they are.
+    usual_length: how long what a prompt asks for usually lasts; None: not known, as of released models. padding:
+    frames that the network always sees, whatever a window holds; 0: it sees windows as they are.
     """
 
     name: str
@@ -67,6 +74,7 @@ class ModelCard:
     folder: Path
     min_variable_frames: int = DEFAULT_MIN_VARIABLE_FRAMES
     padding: int = 0
+    usual_length: UsualLength | None = None
 
     @property
     def limits(self) -> Limits:
@@ -134,6 +142,7 @@ def read_card(folder: Path) -> ModelCard:
             path,
         ),
         padding=0 if fields.get("padding") in (None, 0) else _field(fields, "padding", *_COUNT, path),
+        usual_length=_usual_length(fields, path),
     )
     if 0 < card.padding < card.max_frames:
         raise ModelError(
@@ -146,6 +155,23 @@ def read_card(folder: Path) -> ModelCard:
             "correct the card"
         )
     return card
+
+
+def _usual_length(fields: dict[str, Any], path: Path) -> UsualLength | None:
+    if fields.get("usual_length") is None:
+        return None
+    allowed = "an object with 'bias', a finite number, and 'weights', a list of such"
+    value = _field(fields, "usual_length", _is_line, allowed, path)
+    return UsualLength(float(value["bias"]), tuple(map(float, value["weights"])))
+
+
+def _is_line(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("weights"), list):
+        return False
+    numbers = [value.get("bias"), *value["weights"]]
+    return all(
+        type(x) in (int, float) and abs(x) <= 1e300 for x in numbers
+    )  # neither a NaN nor a huge integer
 
 
 def _read_object(path: Path) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from collage_motion.samplers.steps import Progress
 from collage_motion.schedule import spaced_sigmas
 from collage_motion.settings import Settings as Settings
 from collage_motion.skeleton import N_FEATURES
-from collage_motion.topology import Branch, build, stories, tree
+from collage_motion.topology import Branch, segments_of, stories, tree
 
 MAKE_PLAN: Final = "plan_from_prompts(['a person walks::3']) or read_plan('plan.yaml')"
 
@@ -95,7 +95,7 @@ def generate_many(
     if not isinstance(model, Model):
         model = load_model(model, pick_device(device))
     chosen = chosen.fitting(model)
-    graph = build(plan, chosen.limits(model.card), chosen.overlap, chosen.variables)
+    graph = chosen.graph(plan, model.card)
     features = sample(graph, model, seeds, chosen, progress, condition=condition)
     return [
         finish(rows, plan, graph, model.card.fps, {**record(model, seed, chosen), "plan": asdict(plan)})
@@ -124,7 +124,13 @@ def generate_tree(
     if not isinstance(model, Model):
         model = load_model(model, pick_device(device))
     chosen = chosen.fitting(model)
-    graph = tree(root, chosen.limits(model.card), chosen.overlap, chosen.variables)
+    graph = tree(
+        root,
+        chosen.limits(model.card),
+        chosen.overlap,
+        chosen.variables,
+        chosen.usual((segment.prompt for segment in segments_of(root)), model.card),
+    )
     features = sample(graph, model, [seed], chosen, progress)[0]
     known = {**record(model, seed, chosen), "tree": asdict(root)}
     return [

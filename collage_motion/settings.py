@@ -4,18 +4,24 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from collage_motion.errors import CollageError, ModelError
+from collage_motion.lengths import usual_seconds
 from collage_motion.methods import check_method, check_on_graphs
 from collage_motion.samplers import OPTIONS, check_sampler
 from collage_motion.schedule import SPACINGS
-from collage_motion.topology import DEFAULT_OVERLAP, Variables
+from collage_motion.topology import DEFAULT_OVERLAP, Variables, build
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from collage_motion.card import Limits, ModelCard
+    from collage_motion.graph import Graph
     from collage_motion.models import Model
     from collage_motion.padding import PaddingKind
+    from collage_motion.plan import Plan
 
 
 Precision = Literal["float32", "mixed"]
+Window = Literal["usual", "longest"]
 
 
 @dataclass(frozen=True)
@@ -25,8 +31,10 @@ class Settings:
     steps: denoising steps. guidance: classifier-free guidance scale. share_guidance: divide it among the
     prompts where windows of different ones overlap (see `compose.Guidance`). guidance_above: the noise level down to
     which there is guidance; below it the prompt changes nothing that a step without it would not do for half the time.
-    overlap: seconds that neighbouring windows share. window: seconds that a window lasts at most, longer segments
-    are split; None: as long as the model allows. variables: what an overlap is told (see `topology.chain`).
+    overlap: seconds that neighbouring windows share. window: how long windows last before a segment is split into
+    several: "usual": about as long as what its prompt asks for usually does (`lengths`), where the card says so;
+    "longest": as long as the model allows; or seconds.
+    variables: what an overlap is told (see `topology.chain`).
     sampler, spacing: names in `samplers.SAMPLERS` and `schedule.SPACINGS`. eta, order, churn: of the samplers that take
     them (`samplers.OPTIONS`), None for their own defaults. sigma_start: the first noise level: beside it a motion
     vanishes, and steps further up would be lost to those between it and 5, where content and style are decided.
@@ -46,7 +54,7 @@ class Settings:
     share_guidance: bool = True
     guidance_above: float = 1.5
     overlap: float = DEFAULT_OVERLAP
-    window: float | None = None
+    window: float | Window = "usual"
     variables: Variables = "auto"
     sampler: str = "dpmpp"
     eta: float | None = None
@@ -64,16 +72,13 @@ class Settings:
     reconstruction_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        from collage_motion.padding import (
-            check_kind,  # loads scipy, which reading the defaults need not wait for
-        )
-
         for name in ("guidance", "guidance_above", "overlap", "window", "blend", "reconstruction_weight"):
             value = getattr(self, name)
-            if name == "window" and value is None:
+            if name == "window" and value in get_args(Window):
                 continue
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise CollageError(f"{name}: got {value!r}; allowed: a number")
+                words = "usual, longest or " if name == "window" else ""
+                raise CollageError(f"{name}: got {value!r}; allowed: {words}a number")
         for name in ("share_guidance", "seam_factors"):
             if not isinstance(getattr(self, name), bool):
                 raise CollageError(f"{name}: got {getattr(self, name)!r}; allowed: true or false")
@@ -89,7 +94,10 @@ class Settings:
             raise CollageError(
                 f"precision: got {self.precision!r}; allowed: {', '.join(get_args(Precision))}"
             )
-        check_kind(self.padding)
+        if self.padding != type(self).padding:
+            from collage_motion.padding import check_kind  # loads scipy, which planning need not wait for
+
+            check_kind(self.padding)
         check_sampler(self.sampler, **self.sampler_options)
         if self.spacing not in SPACINGS:
             raise CollageError(f"spacing: got {self.spacing!r}; allowed: {', '.join(SPACINGS)}")
@@ -103,7 +111,16 @@ class Settings:
 
     def limits(self, card: "ModelCard") -> "Limits":
         """What the windows of a model may hold with these settings; raises PlanError where `window` does not fit it."""
-        return card.limits.within(self.window)
+        return card.limits if isinstance(self.window, str) else card.limits.within(self.window)
+
+    def graph(self, plan: "Plan", card: "ModelCard") -> "Graph":
+        """The windows of a plan and what they share (`topology.build`), with these settings on that model."""
+        prompts = (segment.prompt for segment in plan.segments)
+        return build(plan, self.limits(card), self.overlap, self.variables, self.usual(prompts, card))
+
+    def usual(self, prompts: "Iterable[str]", card: "ModelCard") -> dict[str, float]:
+        """Usual seconds of prompts (`lengths`), where windows are to follow them."""
+        return usual_seconds(prompts, card) if self.window == "usual" else {}
 
     def check_gradual(self) -> None:
         """Raise CollageError for what cannot be where prompts pass gradually into one another."""

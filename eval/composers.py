@@ -22,7 +22,6 @@ from collage_motion.models import Model
 from collage_motion.motion import Motion
 from collage_motion.pipeline import Settings
 from collage_motion.plan import Plan, Segment
-from collage_motion.topology import build
 
 from .accuracy import content_accuracy
 from .classifier import ContentClassifier
@@ -123,7 +122,7 @@ def measure_cell(
     tally, chosen = Tally(), settings.fitting(model)
     try:
         plan, told = readable(task.plan, model) if settings.method == "naive" else (task.plan, None)
-        graph = build(plan, chosen.limits(model.card), chosen.overlap, chosen.variables)
+        graph = chosen.graph(plan, model.card)
         with watched_memory(model.device) as memory:
             began, spent = time.perf_counter(), time.process_time()
             features = pipeline.sample(graph, model, [seed], chosen, tally=tally)

@@ -20,7 +20,7 @@ class Entrant:
 
 
 ENTRANTS: Final = {
-    SHORT: Entrant({"method": "collage"}, "one window has no overlap: the plain model"),
+    SHORT: Entrant({"method": "collage", "window": "longest"}, "one window has no overlap: the plain model"),
     "collage": Entrant({}, "the library's defaults"),
     "naive": Entrant({}, "it has no setting of its own"),
     "replacement": Entrant({}, "half of the window is known, as DiffCollage appendix C.3 has it"),
@@ -36,7 +36,7 @@ def settings_of(method: str, protocol: Protocol, **common: Any) -> Settings:
     """The settings of a method in a protocol; `common` (steps, guidance) overrule the library's for all methods."""
     own = {"method": method, **ENTRANTS[method].settings}
     if method == SHORT:
-        common.pop("window", None)  # it is one window, whatever windows of the others may last
+        common.pop("window", None)
     return replace(Settings(**own, variables=protocol.variables), **common)
 
 

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -21,7 +21,7 @@ from .entrants import settings_of
 from .metrics import BATCH
 from .protocols import REAL, SHORT, Script, derived, listed_scripts, scripts_of, short_scripts
 from .protocols import Protocol as Protocol_
-from .sampling import batch_frames, batches_of, perform
+from .sampling import batch_frames, batches_of, perform, usual_of
 from .store import Store
 from .testbed import Drawn, Testbed
 
@@ -188,7 +188,9 @@ class Evaluation:
         todo, turn = [], 0
         for part in self.parts():
             gone = self.missing(part)
-            for numbers in batches_of(part.scripts, size):
+            for numbers in batches_of(
+                part.scripts, size, partial(usual_of, model=self.model, settings=part.settings)
+            ):
                 missing = [number for number in numbers if number in gone]
                 if missing and turn % share.processes == share.rank:
                     todo.append((part, missing))

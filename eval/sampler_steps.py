@@ -21,7 +21,6 @@ from collage_motion.models import Model
 from collage_motion.motion import Motion
 from collage_motion.plan import Plan, Segment
 from collage_motion.settings import Settings
-from collage_motion.topology import build
 
 from .classifier import ContentClassifier
 from .composers import Row, Task, quality, task_of
@@ -104,7 +103,7 @@ def clip_task(content: str, seconds: float, seed: int) -> Task:
 def run(model: Model, settings: Settings, task: Task, seed: int) -> tuple[Motion, tuple[Any, ...], int]:
     """The motion of a task, its segments on the canvas, and how often the network was asked in turn."""
     tally, chosen = Tally(), settings.fitting(model)
-    graph = build(task.plan, chosen.limits(model.card), chosen.overlap, chosen.variables)
+    graph = chosen.graph(task.plan, model.card)
     features = pipeline.sample(graph, model, [seed], chosen, tally=tally)
     motion = pipeline.finish(features[0], task.plan, graph, model.card.fps, {})
     return motion, graph.segments, tally.rounds

@@ -1,7 +1,7 @@
 """Scripts become features, many of one layout in a batch: each sample is told its own words."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from collage_motion import pipeline
 from collage_motion.conditioning import known, replacement
 from collage_motion.denoiser import Denoiser, WindowDenoiser, budgeted
+from collage_motion.graph import Graph
 from collage_motion.methods.sliding import stretches_of
 from collage_motion.models import Model
 from collage_motion.models.prompts import PromptTable
@@ -40,14 +41,23 @@ def batch_frames(device: torch.device) -> int:
     return CPU_BATCH_FRAMES if device.type == "cpu" else DEVICE_BATCH_FRAMES
 
 
-def batches_of(scripts: Sequence[Script], frames: int) -> list[list[int]]:
-    """Numbers of the scripts that go together: of one layout, at most `frames` canvas frames, the longest first.
+def usual_of(script: Script, model: Model, settings: Settings) -> dict[str, float]:
+    """Usual seconds of a script's prompts, under the names that its plan has for them."""
+    found = settings.usual(script.words, model.card)
+    return {f"{{{place}}}": found[word] for place, word in enumerate(script.words) if word in found}
 
-    A script's place depends on those before it only, so that more scripts make further batches.
+
+def batches_of(
+    scripts: Sequence[Script], frames: int, usual: Callable[[Script], Mapping[str, float]] = lambda _: {}
+) -> list[list[int]]:
+    """Numbers of the scripts that go together, at most `frames` canvas frames, the longest first.
+
+    They have one layout, and prompts of the same usual lengths. A script's place depends on those before it only, so
+    that more scripts make further batches.
     """
     groups: dict[object, list[int]] = defaultdict(list)
     for number, script in enumerate(scripts):
-        groups[script.layout].append(number)
+        groups[script.layout, tuple(usual(script).items())].append(number)
     made = []
     for numbers in sorted(groups.values(), key=lambda n: -scripts[n[0]].n_frames):
         size = min(MAX_BATCH, max(1, frames // scripts[numbers[0]].n_frames))
@@ -104,9 +114,7 @@ def perform(model: Model, scripts: Sequence[Script], settings: Settings) -> NDAr
     # A network without a mask that must be told of fewer frames has never been told of any.
     told = first.told if model.card.mask_frames else None
     chorus = Chorus(**own, words=words, told=told, max_tokens=settings.max_tokens)
-    graph = build(
-        first.plan(model.card.fps), settings.limits(model.card), settings.overlap, settings.variables
-    )
+    graph = _graph(first, model, settings)
     condition = None
     if first.held is not None:
         values = np.stack([s.held.features for s in scripts if s.held is not None])
@@ -119,6 +127,12 @@ def perform(model: Model, scripts: Sequence[Script], settings: Settings) -> NDAr
     return pipeline.sample(graph, chorus, [script.seed for script in scripts], settings, condition=condition)
 
 
+def _graph(script: Script, model: Model, settings: Settings) -> Graph:
+    """The windows of scripts of this layout; settings as they fit the model."""
+    limits, usual = settings.limits(model.card), usual_of(script, model, settings)
+    return build(script.plan(model.card.fps), limits, settings.overlap, settings.variables, usual)
+
+
 def seams_of(script: Script, model: Model, settings: Settings) -> tuple[int, ...]:
     """Where a script's motion is put together (first frame behind each seam): changes of prompt if there are any.
 
@@ -126,9 +140,7 @@ def seams_of(script: Script, model: Model, settings: Settings) -> tuple[int, ...
     without overlaps is looked at in the same places.
     """
     settings = settings.fitting(model)
-    graph = build(
-        script.plan(model.card.fps), settings.limits(model.card), settings.overlap, settings.variables
-    )
+    graph = _graph(script, model, settings)
     if graph.seams:
         return tuple(graph.seams)
     if settings.method in ("replacement", "reconstruction"):

@@ -21,14 +21,13 @@ from collage_motion.padding import Padding
 from collage_motion.pipeline import Settings
 from collage_motion.plan import Plan, Segment
 from collage_motion.skeleton import N_FEATURES
-from collage_motion.topology import build
 
 MAX_RATIO: Final = 1.1
 """A composed step may take this much of the time of the bare network on the same windows."""
 
 SEGMENT_SECONDS: Final = 5.0
-STEP_SIGMA: Final = 1.0
-"""The noise level of the step that is timed; time does not depend on it."""
+STEP_SIGMA: Final = 5.0
+"""The noise level of the step that is timed: one with guidance, below which time does not depend on it."""
 
 Clock = Callable[[], float]
 Call = tuple[tuple[Any, ...], dict[str, Any]]
@@ -102,7 +101,7 @@ def measure_step(
     changes; the first round, which warms up, does not count.
     """
     chosen = (settings or Settings()).fitting(model)
-    graph = build(plan, chosen.limits(model.card), chosen.overlap, chosen.variables)
+    graph = chosen.graph(plan, model.card)
     padding = Padding(model.card.padding, tuple(seeds), chosen.padding) if model.card.padding else None
     windows = budgeted(model.bind(graph.prompts), chosen.max_tokens)
     denoise = compose(
@@ -139,7 +138,7 @@ def measure_run(
 ) -> RunCost:
     """Count the network's calls over a whole run, and time it."""
     chosen = (settings or Settings()).fitting(model)
-    graph = build(plan, chosen.limits(model.card), chosen.overlap, chosen.variables)
+    graph = chosen.graph(plan, model.card)
     count = 0
 
     def add(*_: object) -> None:

@@ -18,7 +18,8 @@ LAYERS = (
     ("facts", {"errors", "skeleton", "yaml_tree"}),
     ("nouns", {"plan", "story", "counting", "graph", "diagram", "card"}),
     ("nouns of numbers", {"motion", "schedule", "rotation", "noise", "tensor_files"}),
-    ("second nouns", {"topology", "gradual", "nearest", "features", "extraction", "denoiser", "padding"}),
+    ("second nouns", {"topology", "gradual", "word_vectors", "nearest", "lengths", "features", "extraction",
+                      "denoiser", "padding"}),
     ("verbs", {"compose", "samplers", "conditioning", "methods", "kinematics"}),
     ("leaves", {"models", "text", "export", "data", "losses", "training", "settings"}),
     ("whole", {"pipeline", "bridging", "recordings"}),
@@ -29,7 +30,7 @@ LEVEL = {name: level for level, (_, names) in enumerate(LAYERS) for name in name
 
 WORD_SIDE = (
     "errors", "skeleton", "yaml_tree", "plan", "story", "counting", "graph", "diagram", "card", "topology",
-    "gradual", "nearest", "settings",
+    "gradual", "nearest", "lengths", "word_vectors", "settings",
 )  # fmt: skip
 MAY_KNOW_PLANS = {"plan", "story", "topology", "pipeline", "bridging", "eval", "cli"}
 FORBIDDEN = (

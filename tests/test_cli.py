@@ -566,7 +566,7 @@ def test_the_unforeseen_is_one_line_and_a_traceback_on_demand(command, monkeypat
     def broken(*_, **__):
         raise ZeroDivisionError("ha\nha")
 
-    monkeypatch.setattr("collage_motion.cli.inspect.build", broken)
+    monkeypatch.setattr("collage_motion.cli.inspect.plan_table", broken)
     code, out, err = command("inspect", "a person walks", "--model", "tiny")
     assert (code, out) == (1, "")
     assert err == (

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from collage_motion import nearest
+from collage_motion import word_vectors
 from collage_motion.card import ModelCard
 from collage_motion.data.captions import ACTION_NAMES, ACTIONS, STYLES, sample_caption
 from collage_motion.errors import ModelError
-from collage_motion.nearest import content_words, far_from_known, vocabulary_of, warning_of
+from collage_motion.nearest import far_from_known, vocabulary_of, warning_of
+from collage_motion.word_vectors import content_words
 
 KNOWN = [content for content, action in ACTION_NAMES.items() if action in ACTIONS]
 
@@ -109,13 +110,13 @@ def test_a_wrong_vocabulary_is_named(plain):
 def test_missing_or_broken_word_vectors_are_one_error(plain, monkeypatch, tmp_path, broken):
     if broken != "nothing":
         for name in ("vectors.safetensors", "tokenizer.json"):
-            (tmp_path / name).write_bytes((nearest._FOLDER / name).read_bytes())
+            (tmp_path / name).write_bytes((word_vectors._FOLDER / name).read_bytes())
         name = "vectors.safetensors" if broken == "vectors" else "tokenizer.json"
         (tmp_path / name).write_bytes(b"{" if broken == "vectors" else json.dumps({"a": 1}).encode())
-    monkeypatch.setattr(nearest, "_FOLDER", tmp_path)
-    for cached in (nearest._assets, nearest._word_vectors, nearest._mean_vectors):
+    monkeypatch.setattr(word_vectors, "_FOLDER", tmp_path)
+    for cached in (word_vectors._assets, word_vectors.word_vectors, word_vectors.mean_vectors):
         cached.cache_clear()
     with pytest.raises(ModelError, match=r"the word vectors cannot be read: .*; install the package again"):
         far_from_known("swims", plain)
-    for cached in (nearest._assets, nearest._word_vectors, nearest._mean_vectors):
+    for cached in (word_vectors._assets, word_vectors.word_vectors, word_vectors.mean_vectors):
         cached.cache_clear()

@@ -174,6 +174,43 @@ def test_laws_of_random_plans(segments, loop, overlap, variables):
     assert all((a, b) == (b0, b) for (_, b0), (a, b) in pairwise(graph.segments))
 
 
+@settings(max_examples=120, deadline=None)
+@given(
+    plans,
+    st.booleans(),
+    st.sampled_from([0.0, 0.5, 1.0, 2.0]),
+    st.dictionaries(st.sampled_from(["walks", "runs", "waves", "jumps"]), st.floats(0.01, 20.0)),
+)
+def test_a_usual_length_is_a_wish_that_no_plan_fails_of(segments, loop, overlap, usual):
+    plan = Plan(tuple(segments), loop)
+    try:
+        plain = topology.build(plan, LIMITS, overlap)
+    except PlanError:
+        assume(False)
+    graph = topology.build(plan, LIMITS, overlap, usual=usual)
+    assert graph.segments == plain.segments and graph.n_frames == plain.n_frames
+    assert len(graph.windows) >= len(plain.windows)
+    assert all(10 <= len(region.frames) <= 196 for region in graph.windows)
+    assert all(len(region.frames) >= 10 for region in graph.variables)
+    owner = {f: plan.segments[k].prompt for k, (a, b) in enumerate(graph.segments) for f in range(a, b)}
+    for region in graph.windows:
+        assert owner[region.frames[len(region.frames) // 2]] == graph.prompts[region.prompt]
+    for prompt in {segment.prompt for segment in segments} - usual.keys():
+        lengths = [
+            [len(r.frames) for r in g.windows if g.prompts[r.prompt] == prompt] for g in (plain, graph)
+        ]
+        assert lengths[0] == lengths[1]
+
+
+def test_a_long_segment_is_split_into_windows_of_about_its_usual_length():
+    plan = plan_from_prompts(["raises a hand::12", "walks::6"])
+    graph = topology.build(plan, LIMITS, 1.5, usual={"raises a hand": 3.0, "walks": 6.5})
+    # By hand: 255 frames in steps of 40 with 20 shared, 255 - 20 over 40 is nearly 6; 135 frames are no 1.6 x 130.
+    assert [len(window.frames) for window in graph.windows] == [59, 59, 59, 59, 59, 60, 135]
+    assert [len(region.frames) for region in graph.variables] == [20, 20, 20, 20, 20, 30]
+    assert [graph.prompts[window.prompt] for window in graph.windows] == ["raises a hand"] * 6 + ["walks"]
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(8, 60), min_size=2, max_size=5), st.integers(1, 4))
 def test_rolling_a_loop_rolls_its_graph(quarters, by):
@@ -225,7 +262,7 @@ def test_rolling_a_loop_rolls_its_graph(quarters, by):
         (
             plan_from_prompts(["walks", "runs"]),
             {"overlap": 5},
-            r"^the overlap is 5 s; allowed is at most half of this model's longest window of 9\.8 s; shorten",
+            r"^the overlap is 5 s; allowed is at most half of the longest window, 9\.8 s; shorten",
         ),
         (plan_from_prompts(["walks"]), {"overlap": -1}, r"^the motion has an overlap of -1 s; allowed is"),
         (plan_from_prompts(["walks"]), {"overlap": float("nan")}, r"overlap of .*; allowed is a number"),

@@ -10,7 +10,7 @@ from collage_motion.cli.messages import warn, warn_of_far_prompts
 from collage_motion.cli.options import Device, Loop, Model, Outputs, Overwrite, Prompts, Seed, read_request
 from collage_motion.cli.sampling import ALL, check_settings, with_settings
 from collage_motion.methods.seam_factors import with_seam_factors
-from collage_motion.topology import build, morphing
+from collage_motion.topology import morphing
 
 if TYPE_CHECKING:
     from collage_motion.motion import Motion
@@ -43,7 +43,7 @@ def generate(
     targets = check_targets(output, overwrite)
     card = load_card(model)
     if not morph:
-        graph = build(plan, chosen.limits(card), chosen.overlap, chosen.variables)
+        graph = chosen.graph(plan, card)
         if chosen.seam_factors:
             with_seam_factors(graph, chosen.limits(card))
     else:

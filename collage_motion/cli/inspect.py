@@ -24,7 +24,6 @@ from collage_motion.diagram import draw
 from collage_motion.errors import OutputError
 from collage_motion.plan import Plan, write_plan
 from collage_motion.settings import Settings
-from collage_motion.topology import build
 
 Save = Annotated[
     Path | None,
@@ -50,20 +49,20 @@ def inspect(
         )
     plan = read_request(prompts, loop)
     card = load_card(model)
-    limits = card.limits.within(window)
-    graph = build(plan, limits, overlap, variables)
+    chosen = Settings(overlap=overlap, window=window, variables=variables)
+    graph = chosen.graph(plan, card)
     warn_of_far_prompts((segment.prompt for segment in plan.segments), card)
     if save is not None:
         write_plan(plan, save, overwrite)
     typer.echo(plan_table(plan))
     typer.echo("")
     typer.echo(draw(graph, max(60, min(get_terminal_size((110, 24)).columns, 160))))
-    typer.echo(f"model {card.name}: windows of {limits.span} at {card.fps} frames a second")
+    typer.echo(f"model {card.name}: windows of {chosen.limits(card).span} at {card.fps} frames a second")
     if save is not None:
         options: list[str] = []
         for name, value, usual in (
             ("--overlap", f"{overlap:g}", f"{Settings.overlap:g}"),
-            ("--window", "" if window is None else f"{window:g}", ""),
+            ("--window", window if isinstance(window, str) else f"{window:g}", Settings.window),
             ("--variables", variables, "auto"),
             ("--model", model, "default"),
         ):

@@ -13,6 +13,7 @@ from collage_motion.methods import METHODS, ON_GRAPHS, check_method
 from collage_motion.samplers import SAMPLERS
 from collage_motion.schedule import SPACINGS
 from collage_motion.settings import Precision, Settings
+from collage_motion.settings import Window as Usual
 
 Overlap = Annotated[
     float,
@@ -24,14 +25,21 @@ Overlap = Annotated[
         "window, usually 0.5 to 1.5.",
     ),
 ]
+
+
+def _window(text: Any) -> Any:
+    if text in get_args(Usual):
+        return text
+    return number(float, 0, 60, "usual, longest, or seconds as the model's windows hold them")(text)
+
+
 Window = Annotated[
-    float | None,
+    Any,
     typer.Option(
-        parser=number(float, 0, 60, "seconds, as the model's windows hold them"),
-        metavar="SECONDS",
-        help="What a window lasts at most, in seconds; longer segments are split.  "
-        "[default: as long as the model allows]",
-        show_default=False,
+        parser=_window,
+        metavar="usual|longest|SECONDS",
+        help="How long a window lasts before a segment is split into several: about as long as what its prompt asks "
+        "for usually does, as long as the model allows, or so many seconds.",
     ),
 ]
 Variables = Annotated[

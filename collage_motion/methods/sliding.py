@@ -59,19 +59,30 @@ def slide(job: Job, wrap: Callable[[Denoiser, Condition], Denoiser]) -> Tensor:
 def stretches_of(graph: Graph, limits: Limits) -> Iterator[Stretch]:
     """The windows that a canvas takes: new frames, under their prompt, behind as many known ones.
 
-    The first holds all of the first prompt if the model's longest window does. A window that would be shorter
-    than the model's shortest takes more known frames.
+    The first holds all of the first prompt if one window does. Windows are as long as the model's longest, or as those
+    into which the graph has split the prompt. One that would be shorter than the model's shortest takes more known
+    frames.
     """
     runs = [(prompt, len(list(frames))) for prompt, frames in groupby(frame_prompts(graph).tolist())]
-    half = limits.max_frames // 2
     done = 0
     for prompt, length in runs:
         told = None if prompt < 0 else prompt
-        sizes = [length] if not done and length <= limits.max_frames else _equal(length, half)
+        longest = _longest(graph, told, range(done, done + length)) or limits.max_frames
+        sizes = [length] if not done and length <= longest else _equal(length, longest // 2)
         for size in sizes:
             past = min(done, max(size, limits.min_frames - size))
             yield Stretch(done - past, done, done + size, told)
             done += size
+
+
+def _longest(graph: Graph, prompt: int | None, run: range) -> int:
+    """The longest of several windows with one prompt whose middles lie in a run of frames; 0 for one or none."""
+    lengths = [
+        len(window.frames)
+        for window in graph.windows
+        if window.prompt == prompt and window.frames[len(window.frames) // 2] in run
+    ]
+    return max(lengths) if len(lengths) > 1 else 0
 
 
 def frame_prompts(graph: Graph) -> NDArray[np.int64]:

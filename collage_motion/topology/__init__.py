@@ -7,6 +7,7 @@ the pixels of pictures. All are data for the same sum, their shared pieces count
 from collage_motion.plan import DEFAULT_OVERLAP as DEFAULT_OVERLAP
 from collage_motion.topology.cube import FACES as FACES
 from collage_motion.topology.cube import cubemap as cubemap
+from collage_motion.topology.line import Usual as Usual
 from collage_motion.topology.line import Variables as Variables
 from collage_motion.topology.line import build as build
 from collage_motion.topology.line import chain as chain
@@ -18,5 +19,6 @@ from collage_motion.topology.plane import grid as grid
 from collage_motion.topology.plane import quincunx as quincunx
 from collage_motion.topology.tree import Branch as Branch
 from collage_motion.topology.tree import Story as Story
+from collage_motion.topology.tree import segments_of as segments_of
 from collage_motion.topology.tree import stories as stories
 from collage_motion.topology.tree import tree as tree

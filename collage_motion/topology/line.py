@@ -1,10 +1,10 @@
 """Windows in a row: the chain and the cycle of a plan."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate, pairwise
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 from collage_motion.card import Limits, ModelCard
 from collage_motion.counting import counting_numbers
@@ -13,17 +13,30 @@ from collage_motion.graph import Graph, Region
 from collage_motion.plan import DEFAULT_OVERLAP, Plan, Segment, checked_overlap
 
 Variables = Literal["auto", "null", "prompt"]
+Usual = Mapping[str, float]
+"""Seconds by prompt; prompts that are not in it have no usual length."""
+
+STRETCH: Final = 1.6
+"""How many times its usual length a window may last: some clips of an action do, longer ones hardly any."""
 
 
 def build(
-    plan: Plan, model: ModelCard | Limits, overlap: float = DEFAULT_OVERLAP, variables: Variables = "auto"
+    plan: Plan,
+    model: ModelCard | Limits,
+    overlap: float = DEFAULT_OVERLAP,
+    variables: Variables = "auto",
+    usual: Usual | None = None,
 ) -> Graph:
     """The cycle of a plan that loops, the chain of one that does not."""
-    return (cycle if plan.loop else chain)(plan, model, overlap, variables)
+    return (cycle if plan.loop else chain)(plan, model, overlap, variables, usual)
 
 
 def chain(
-    plan: Plan, model: ModelCard | Limits, overlap: float = DEFAULT_OVERLAP, variables: Variables = "auto"
+    plan: Plan,
+    model: ModelCard | Limits,
+    overlap: float = DEFAULT_OVERLAP,
+    variables: Variables = "auto",
+    usual: Usual | None = None,
 ) -> Graph:
     """Windows in a row, each sharing an overlap with the next (DiffCollage section 4.1, linear chain).
 
@@ -34,14 +47,19 @@ def chain(
 
     overlap: seconds, for segments that name none and within long segments; 0 sets clips side by side.
     variables: what an overlap is told; "auto": the prompt where both windows have the same, else nothing
-    (null); "null": nothing; "prompt": the prompt, where the two differ the earlier one. Raises PlanError
-    with the segment and the cure.
+    (null); "null": nothing; "prompt": the prompt, where the two differ the earlier one. usual: seconds that
+    what prompts ask for usually lasts; a segment more than `STRETCH` times as long is split into windows of about
+    that length, which share at most a third of it. Raises PlanError with the segment and the cure.
     """
-    return Line(plan, model, overlap, variables).graph()
+    return Line(plan, model, overlap, variables, usual=usual).graph()
 
 
 def cycle(
-    plan: Plan, model: ModelCard | Limits, overlap: float = DEFAULT_OVERLAP, variables: Variables = "auto"
+    plan: Plan,
+    model: ModelCard | Limits,
+    overlap: float = DEFAULT_OVERLAP,
+    variables: Variables = "auto",
+    usual: Usual | None = None,
 ) -> Graph:
     """As `chain`, and the last segment overlaps with the first: the canvas closes (DiffCollage section 4.1).
 
@@ -49,7 +67,7 @@ def cycle(
     closing one too. A single segment becomes two windows at least. The closing overlap is that of the last
     segment.
     """
-    return Line(plan, model, overlap, variables, cyclic=True).graph()
+    return Line(plan, model, overlap, variables, cyclic=True, usual=usual).graph()
 
 
 def segment_bounds(segments: Sequence[Segment], fps: int) -> list[int]:
@@ -79,7 +97,7 @@ class Line:
     """The windows of a plan's segments, on a canvas as long as the plan.
 
     forks: boundaries whose overlap lies wholly before them, as all that follows there shares it. open_end: the
-    last segment shares an overlap with what follows, although the plan ends.
+    last segment shares an overlap with what follows, although the plan ends. usual: see `chain`.
     """
 
     def __init__(
@@ -91,6 +109,7 @@ class Line:
         cyclic: bool = False,
         forks: Collection[int] = (),
         open_end: bool = False,
+        usual: Usual | None = None,
     ) -> None:
         if variables not in get_args(Variables):
             raise PlanError(f"variables {variables!r}; allowed are {', '.join(get_args(Variables))}")
@@ -98,6 +117,7 @@ class Line:
         self.limits = model.limits if isinstance(model, ModelCard) else model
         self.overlap = checked_overlap(overlap, "the motion")
         self.variables, self.cyclic, self.forks, self.open_end = variables, cyclic, forks, open_end
+        self.usual = usual or {}
         self.inner = self.overlap_frames(self.overlap, "the overlap")
         self.bounds = self.boundaries()
 
@@ -159,24 +179,40 @@ class Line:
         self.check_room(number, before, after)
         start = self.bounds[number] + self.past(number, before) - before
         stop = self.bounds[number + 1] + self.past(number + 1, after)
-        stride = stop - start - self.inner  # what several windows cover in steps
-        closes_alone = self.cyclic and len(self.segments) == 1
-        parts = 1
-        if closes_alone or stop - start > self.limits.max_frames:
-            parts = max(2, -(-stride // (self.limits.max_frames - self.inner)))
+        inner, parts = self.split(number, stop - start, max(before, after))
+        stride = stop - start - inner  # what several windows cover in steps
         if parts > 1 and stride < parts:  # then two windows would be one and the same
             raise PlanError(
                 f"{self.name(number)} lasts {self.segments[number].seconds:g} s; its {parts} windows would share "
-                f"{self.inner / self.limits.fps:g} s, all of it; lengthen it or shorten the overlap"
+                f"{inner / self.limits.fps:g} s, all of it; lengthen it or shorten the overlap"
             )
         cuts = [start + stride * part // parts for part in range(parts)]
-        stops = [cut + self.inner for cut in cuts[1:]] + [stop]
+        stops = [cut + inner for cut in cuts[1:]] + [stop]
         prompt = prompts[self.segments[number].prompt]
         windows = [
-            Window(a, b, prompt, after if b == stop else self.inner) for a, b in zip(cuts, stops, strict=True)
+            Window(a, b, prompt, after if b == stop else inner) for a, b in zip(cuts, stops, strict=True)
         ]
         self.check_windows(number, windows, before)
         return windows
+
+    def split(self, number: int, length: int, shared: int) -> tuple[int, int]:
+        """What the windows within segment `number` share, and how many they are.
+
+        length: frames of the segment with its overlaps, the longer of which is `shared`. The usual length of its
+        prompt is a wish: windows stay within the model's limits, and longer than what they share.
+        """
+        limits, closes_alone = self.limits, self.cyclic and len(self.segments) == 1
+        inner, parts = self.inner, 1
+        if closes_alone or length > limits.max_frames:
+            parts = max(2, -(-(length - inner) // (limits.max_frames - inner)))
+        wish = round(self.usual.get(self.segments[number].prompt, 0.0) * limits.fps)
+        if not 0 < STRETCH * wish < length / parts:
+            return inner, parts
+        closer = min(inner, max(wish // 3, limits.min_variable_frames)) if inner else 0
+        # Two frames of its own at least, so that the middle of a window lies in its segment.
+        most = (length - closer) // max(limits.min_frames - closer, shared + 2)
+        wished = min(round((length - closer) / (wish - closer)), most) if wish > closer else 0
+        return (closer, wished) if wished > parts else (inner, parts)
 
     def check_room(self, number: int, before: int, after: int) -> None:
         """The overlaps on the two sides of a segment must not reach into one another."""

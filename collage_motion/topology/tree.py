@@ -9,7 +9,7 @@ from collage_motion.counting import counting_numbers
 from collage_motion.errors import PlanError
 from collage_motion.graph import Graph, Region
 from collage_motion.plan import DEFAULT_OVERLAP, Plan, Segment
-from collage_motion.topology.line import Line, Variables, Window, segment_bounds, told
+from collage_motion.topology.line import Line, Usual, Variables, Window, segment_bounds, told
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,23 @@ class Story:
         return tuple(start for start, _ in self.segments if start > 0)
 
 
+def segments_of(root: Branch) -> list[Segment]:
+    """All segments of all branches."""
+    found: list[Segment] = []
+    waiting = [root]
+    while waiting:
+        branch = waiting.pop()
+        found += branch.plan.segments
+        waiting += branch.then
+    return found
+
+
 def tree(
-    root: Branch, model: ModelCard | Limits, overlap: float = DEFAULT_OVERLAP, variables: Variables = "auto"
+    root: Branch,
+    model: ModelCard | Limits,
+    overlap: float = DEFAULT_OVERLAP,
+    variables: Variables = "auto",
+    usual: Usual | None = None,
 ) -> Graph:
     """Windows along branches that part: acyclic, so DiffCollage's approximation is the chain's (section 4.1).
 
@@ -53,7 +68,7 @@ def tree(
     follows begins with them. With n of them the overlap is a variable node of degree n + 1 and counts -n.
     The canvas holds the branches one after another, each before those that follow it, so every segment is
     one stretch; `stories` gives the ways through it. The overlap there is that of the branch's last segment;
-    overlap and variables otherwise as in `chain`. Raises PlanError.
+    overlap, variables and usual otherwise as in `chain`. Raises PlanError.
     """
     fps = (model.limits if isinstance(model, ModelCard) else model).fps
     ways = list(_ways(root, fps))
@@ -61,7 +76,7 @@ def tree(
     windows = [
         Region(way.frames[window.start : window.stop], window.prompt, 1)
         for way in ways
-        for window in _windows(way, model, overlap, variables, prompts)
+        for window in _windows(way, model, overlap, variables, usual, prompts)
     ]
     return Graph(
         n_frames=1 + max(way.frames[-1] for way in ways),
@@ -73,10 +88,16 @@ def tree(
 
 
 def _windows(
-    way: "_Way", model: ModelCard | Limits, overlap: float, variables: Variables, prompts: dict[str, int]
+    way: "_Way",
+    model: ModelCard | Limits,
+    overlap: float,
+    variables: Variables,
+    usual: Usual | None,
+    prompts: dict[str, int],
 ) -> Iterator[Window]:
     """The windows of a branch's own segments; their frames count from the start of its story."""
-    line = Line(Plan(way.before + way.own), model, overlap, variables, forks=way.forks, open_end=way.goes_on)
+    plan = Plan(way.before + way.own)
+    line = Line(plan, model, overlap, variables, forks=way.forks, open_end=way.goes_on, usual=usual)
     for number in range(len(way.before), len(line.segments)):
         yield from line.windows_of(number, prompts)
 

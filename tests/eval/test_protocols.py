@@ -188,7 +188,10 @@ def test_rows_are_real_short_and_the_methods_in_the_librarys_order():
 def test_methods_run_at_their_settings_and_common_ones_overrule():
     settings = settings_of("reconstruction", get_protocol("long"), steps=3)
     assert (settings.method, settings.variables, settings.steps) == ("reconstruction", "prompt", 3)
-    assert settings_of("short", get_protocol("compose")) == Settings()
+    assert settings_of("short", get_protocol("compose")) == Settings(window="longest")
+    # Its clips are one window each, whatever is asked of the others.
+    assert settings_of("short", get_protocol("long"), window=3.0).window == "longest"
+    assert settings_of("collage", get_protocol("long"), window=3.0).window == 3.0
 
 
 # Scripts become motions
@@ -198,6 +201,9 @@ def test_batches_hold_one_layout_and_grow_by_their_ends():
     scripts = [s for n in (40, 60, 40, 40, 60) for s in short_scripts(asked(n), "short", 0, 0, None)]
     assert sampling.batches_of(scripts, 80) == [[1], [4], [0, 2], [3]]
     assert sampling.batches_of(scripts[:4], 80) == [[1], [0, 2], [3]]
+    # Windows of motions that are made together are the same, so their prompts have the same usual length.
+    apart = {id(scripts[0]): {"{0}": 2.0}, id(scripts[2]): {"{0}": 4.0}}
+    assert sampling.batches_of(scripts[:4], 80, lambda s: apart.get(id(s), {})) == [[1], [0], [2], [3]]
 
 
 def alone(model, script, settings):

@@ -164,6 +164,7 @@ def test_motions_of_mixed_code_are_told(copied, monkeypatch):
     for path in (paths[0], paths[-1]):
         path.unlink()
     monkeypatch.setattr(command.provenance, "commit", lambda: "1" * 40)
+    monkeypatch.setattr(command.provenance, "code", lambda: "1" * 16)
     watch = Silent()
     report = run_request(copied, watch, Share())
     counts = {maker["commit"]: maker["motions"] for maker in report["made_by"]}

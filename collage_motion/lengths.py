@@ -1,0 +1,46 @@
+"""How long what a prompt asks for usually lasts, as a model's training clips showed it; read without torch.
+
+A linear map from the mean vector of a prompt's content words to the logarithm of seconds, kept in the model's card.
+Text to length is what Guo et al. (2022) put before their generator; theirs is a network, and draws.
+"""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collage_motion.card import ModelCard
+from collage_motion.errors import ModelError
+from collage_motion.word_vectors import content_words, word_vectors
+
+
+def usual_seconds(prompts: Iterable[str], card: ModelCard) -> dict[str, float]:
+    """Seconds that what each prompt asks for usually lasts, within what the model's windows hold.
+
+    In steps of 2^(1/4), for no estimate is finer, and motions with windows of one length can be made together. Nothing
+    where the card does not tell. Raises ModelError for a card whose weights are not as wide as the word
+    vectors.
+    """
+    line = card.usual_length
+    if line is None:
+        return {}
+    least, most = card.min_frames / card.fps, card.max_frames / card.fps
+    found = {}
+    for prompt in prompts:
+        mean = mean_word(prompt)
+        if len(line.weights) != len(mean):
+            raise ModelError(
+                f"{card.folder}: 'usual_length.weights' of the card are {len(line.weights)}, the word vectors have "
+                f"{len(mean)} numbers; correct the card or leave the field away"
+            )
+        octaves = (line.bias + float(np.dot(line.weights, mean))) / math.log(2)
+        seconds = 2 ** (round(4 * max(-20.0, min(octaves, 20.0))) / 4)
+        found[prompt] = min(max(seconds, least), most)
+    return found
+
+
+def mean_word(prompt: str) -> NDArray[np.float64]:
+    """Mean (D,) of the unit vectors of a prompt's content words; zero for a prompt without any."""
+    vectors = word_vectors(tuple(content_words(prompt)))
+    return np.asarray(vectors.sum(axis=0) / max(len(vectors), 1), dtype=np.float64)

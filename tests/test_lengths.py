@@ -1,0 +1,154 @@
+"""How long what a prompt asks for usually lasts: from clips to the card, and from the card to the windows."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_model import write_tiny_model
+
+from collage_motion.card import UsualLength, load_card, read_card
+from collage_motion.data.dataset import Clip
+from collage_motion.data.lengths import explained, fit_usual_length
+from collage_motion.errors import CollageError, DataError, ModelError
+from collage_motion.lengths import mean_word, usual_seconds
+from collage_motion.methods.sliding import stretches_of
+from collage_motion.models import load_model
+from collage_motion.pipeline import Settings, generate
+from collage_motion.plan import plan_from_prompts
+
+WIDTH = 96
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_tiny_model(tmp_path / "tiny")
+
+
+def with_line(folder: Path, value: object) -> Path:
+    path = folder / "card.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "usual_length": value}))
+    return folder
+
+
+def clips(count: int, seed: int) -> list[Clip]:
+    """Running lasts about a second and a half, waving about six."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for number in range(count):
+        content, seconds = (("run", 1.5), ("wave-both-hands", 6.0))[number % 2]
+        frames = round(seconds * 20 * np.exp(0.1 * rng.normal()))
+        made.append(
+            Clip(
+                name=f"{seed}/{number}",
+                joints=np.zeros((frames, 22, 3), np.float32),
+                content=content,
+                style="normal",
+                source="made up",
+                description="",
+                mirrored=False,
+            )
+        )
+    return made
+
+
+def test_the_fit_finds_what_actions_last_and_how_many_last_no_longer() -> None:
+    line = fit_usual_length(clips(400, 0))
+    share, shorter = explained(line, clips(200, 1), seed=5)
+    assert share > 0.85 and 0.4 < shorter < 0.6
+    assert line == fit_usual_length(clips(400, 0))
+    assert line != fit_usual_length(clips(400, 0), seed=1)
+
+
+def test_too_few_clips_are_refused() -> None:
+    with pytest.raises(DataError, match="usual lengths: got 99 clips; 100 are needed"):
+        fit_usual_length(clips(99, 0))
+
+
+def test_the_default_model_knows_what_its_actions_last() -> None:
+    found = usual_seconds(
+        ["a person runs", "raises the left hand", "a man waves with both hands"], load_card()
+    )
+    run, lift, wave = found.values()
+    assert run < wave and lift < wave and all(1 <= seconds <= 8 for seconds in found.values())
+    # Steps of a quarter octave, so that many prompts have windows of one length; at the ends the model's limits.
+    assert all(abs(4 * np.log2(s) - round(4 * np.log2(s))) < 1e-9 or s in (1, 8) for s in found.values())
+    assert usual_seconds(["", "?!", "the of and"], load_card()).keys() == {"", "?!", "the of and"}
+
+
+@pytest.mark.parametrize(("bias", "seconds"), [(1e300, 6.0), (-1e300, 1.0), (np.log(2.0), 2.0)])
+def test_usual_lengths_are_within_the_limits(folder: Path, bias: float, seconds: float) -> None:
+    card = replace(read_card(folder), usual_length=UsualLength(bias, (0.0,) * WIDTH))
+    assert usual_seconds(["a person walks"], card) == {"a person walks": pytest.approx(seconds)}
+
+
+def test_a_model_that_does_not_know_has_none(folder: Path) -> None:
+    card = read_card(folder)
+    assert card.usual_length is None and usual_seconds(["a person walks"], card) == {}
+
+
+def test_weights_of_another_width_are_refused(folder: Path) -> None:
+    card = read_card(with_line(folder, {"bias": 1, "weights": [0.5] * 7}))
+    with pytest.raises(
+        ModelError, match=r"'usual_length.weights' of the card are 7, the word vectors have 96"
+    ):
+        usual_seconds(["walks"], card)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [1],
+        {"bias": 1},
+        {"bias": None, "weights": []},
+        {"bias": 1, "weights": ["2"]},
+        {"bias": True, "weights": [1]},
+        {"bias": float("inf"), "weights": [1]},
+        {"bias": 0, "weights": [float("nan")]},
+        {"bias": 10**400, "weights": [1]},
+    ],
+)
+def test_a_broken_field_is_one_error(folder: Path, value: object) -> None:
+    with pytest.raises(ModelError, match=r"'usual_length' is .*allowed is an object with 'bias'"):
+        read_card(with_line(folder, value))
+
+
+def test_windows_follow_the_usual_length_unless_their_own_is_set(folder: Path) -> None:
+    with_line(folder, {"bias": float(np.log(2.0)), "weights": [0.0] * WIDTH})
+    model = load_model(folder)
+    plan = plan_from_prompts(["a person walks::9"])
+
+    def lengths(**chosen: object) -> list[int]:
+        settings = Settings(overlap=0.5, **chosen)
+        return [len(window.frames) for window in settings.graph(plan, model.card).windows]
+
+    assert lengths() == [40, 40, 40, 40, 40, 40] or all(35 <= length <= 45 for length in lengths())
+    assert max(lengths(window="longest")) > 90 and 60 >= max(lengths(window=3)) > 45
+    usual, longest = (
+        generate(plan, model, steps=2, overlap=0.5, window=window) for window in ("usual", "longest")
+    )
+    assert usual.settings["window"] == "usual" and not np.allclose(usual.features, longest.features)
+
+
+def test_sliding_windows_are_no_longer_than_those_of_the_graph(folder: Path) -> None:
+    with_line(folder, {"bias": float(np.log(2.0)), "weights": [0.0] * WIDTH})
+    card = read_card(folder)
+    plan = plan_from_prompts(["a person walks::9", "a person runs::2"])
+    graph = Settings(overlap=0.5).graph(plan, card)
+    longest = max(len(window.frames) for window in graph.windows)
+    stretches = list(stretches_of(graph, card.limits))
+    assert all(s.stop - s.start <= longest for s in stretches[:-1]) and longest < 60
+    assert [s.stop for s in stretches][-1] == graph.n_frames
+    whole = list(stretches_of(Settings(overlap=0.5, window="longest").graph(plan, card), card.limits))
+    assert len(whole) < len(stretches)
+
+
+def test_the_script_writes_the_card_and_nothing_else(folder: Path, tmp_path: Path) -> None:
+    before = json.loads((folder / "card.json").read_text())
+    with_line(folder, {"bias": 0.0, "weights": [0.0] * WIDTH})
+    after = json.loads((folder / "card.json").read_text())
+    assert {name: value for name, value in after.items() if name != "usual_length"} == before
+    assert np.linalg.norm(mean_word("walks")) == pytest.approx(1.0) and not mean_word("").any()
+    with pytest.raises(CollageError):
+        read_card(tmp_path / "nowhere")
