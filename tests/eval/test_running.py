@@ -169,7 +169,7 @@ def test_motions_of_mixed_code_are_told(copied, monkeypatch):
     report = run_request(copied, watch, Share())
     counts = {maker["commit"]: maker["motions"] for maker in report["made_by"]}
     assert len(counts) == 2 and sum(counts.values()) == 128 and 0 < counts["1" * 40] < 128
-    assert report["notes"][0].startswith("WARNING: the motions are of different making: commit ")
+    assert report["notes"][0].startswith("WARNING: the motions are of different making: code ")
     assert any(line.startswith("- WARNING") and "1" * 40 in line for line in watch.lines)
 
 
