@@ -147,12 +147,14 @@ def edit(
     """Change a motion by another prompt: put it under noise and take that away (SDEdit, Meng et al. 2022).
 
     prompt: one for the whole motion, or a plan as long as it. strength: share of the steps that are taken; near
-    0 little changes, 1 leaves nothing of the motion. A loop stays one. Raises DataError for a motion of
+    0 little changes, 1 leaves nothing of the motion; there is guidance throughout, unless `guidance_above` is given. A
+    loop stays one. Raises DataError for a motion of
     another frame rate, PlanError for a plan of another length, or another `CollageError`.
     """
     if not isinstance(prompt, str):
         check_kind(prompt, Plan, "prompt", MAKE_PLAN)
-    chosen, loaded = _ready(model, device, settings)
+    # Weaker edits begin below the level where guidance usually ends, and would not be guided at all.
+    chosen, loaded = _ready(model, device, {"guidance_above": 0.0, **settings})
     _check_rate(motion, loaded, "the motion")
     fps = loaded.card.fps
     plan = prompt

@@ -1,5 +1,6 @@
 """How a plan is sampled: one record whose defaults are those of the library and of the command line."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -24,13 +25,17 @@ Precision = Literal["float32", "mixed"]
 Window = Literal["usual", "longest"]
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 @dataclass(frozen=True)
 class Settings:
     """What `pipeline.generate` takes besides plan, model and seed.
 
     steps: denoising steps. guidance: classifier-free guidance scale. share_guidance: divide it among the
     prompts where windows of different ones overlap (see `compose.Guidance`). guidance_above: the noise level down to
-    which there is guidance; below it the prompt changes nothing that a step without it would not do for half the time.
+    which there is guidance; below the usual one it hardly changes a new motion, for twice the time.
     overlap: seconds that neighbouring windows share. window: how long windows last before a segment is split into
     several: "usual": about as long as what its prompt asks for usually does (`lengths`), where the card says so;
     "longest": as long as the model allows; or seconds.
@@ -86,7 +91,20 @@ class Settings:
             raise CollageError(f"steps: got {self.steps!r}; allowed: a whole number, usually 10 to 50")
         if not 0 <= self.guidance <= 100:
             raise CollageError(f"guidance: got {self.guidance:g}; allowed: 0 to 100, usually 1.5 to 4")
-        if not self.guidance_above >= 0:
+        for name in ("sigma_start", "sigma_end"):
+            value = getattr(self, name)
+            if value is not None and not (_is_number(value) and 0 < value < math.inf):
+                raise CollageError(f"{name}: got {value!r}; allowed: a noise level above 0, or None")
+        if isinstance(self.max_tokens, bool) or not isinstance(self.max_tokens, int) or self.max_tokens < 1:
+            raise CollageError(f"max_tokens: got {self.max_tokens!r}; allowed: a whole number, 1 or more")
+        if self.variables not in get_args(Variables):
+            raise CollageError(
+                f"variables: got {self.variables!r}; allowed: {', '.join(get_args(Variables))}"
+            )
+        for name, value in self.sampler_options.items():
+            if not _is_number(value):
+                raise CollageError(f"{name}: got {value!r}; allowed: a number")
+        if not 0 <= self.guidance_above < math.inf:
             raise CollageError(
                 f"guidance_above: got {self.guidance_above:g}; allowed: a noise level, 0 (guidance throughout) or more"
             )

@@ -12,6 +12,7 @@ import torch
 import yaml
 
 import collage_motion
+from collage_motion.card import CARD_FILE
 from collage_motion.errors import CollageError, OutputError
 from collage_motion.export.atomic import replacing
 from collage_motion.models import WEIGHTS_FILE, Model
@@ -35,9 +36,12 @@ def settings_from(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def identity(model: Model) -> dict[str, str]:
-    """Name of a model and the beginning of the checksum of its weights."""
-    digest = hashlib.sha256((model.card.folder / WEIGHTS_FILE).read_bytes()).hexdigest()
-    return {"name": model.card.name, "weights": digest[:16]}
+    """Name of a model and the beginnings of the checksums of its weights and its card."""
+    weights, card = (
+        hashlib.sha256((model.card.folder / name).read_bytes()).hexdigest()[:16]
+        for name in (WEIGHTS_FILE, CARD_FILE)
+    )
+    return {"name": model.card.name, "weights": weights, "card": card}
 
 
 def device_name(device: torch.device) -> str:

@@ -146,7 +146,7 @@ def test_inspect_splits_at_the_longest_window(command):
         "--window",
         3,
         "--overlap",
-        1,
+        0.5,
         "--model",
         "tiny",
         "--save",
@@ -155,7 +155,7 @@ def test_inspect_splits_at_the_longest_window(command):
     code, out, _ = command(*asked)
     assert code == 0
     assert "windows of 1 to 3 s at 20 frames a second" in out
-    assert "to make it: collage-motion generate p.yml --overlap 1 --window 3 --model tiny\n" in out
+    assert "to make it: collage-motion generate p.yml --overlap 0.5 --window 3 --model tiny\n" in out
     code, _, err = command("inspect", "a person walks::10", "--window", 9, "--model", "tiny")
     assert (code, err) == (
         2,

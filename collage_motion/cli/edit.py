@@ -41,7 +41,7 @@ Strength = Annotated[
 ]
 
 
-@with_settings(*ALL[:-1], method=ON_GRAPHS_ONLY)
+@with_settings(*(name for name in ALL[:-1] if name != "guidance_above"), method=ON_GRAPHS_ONLY)
 def edit(
     motion: Edited,
     prompt: Prompt,

@@ -104,7 +104,8 @@ def evaluate(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="Another field of the settings of all methods, such as window=4 or overlap=1; again for more.",
+            help="Another field of the settings of all methods (short stays one window), such as window=4 or "
+            "overlap=1; again for more.",
             show_default=False,
         ),
     ] = None,
@@ -166,10 +167,16 @@ def read_settings(texts: Sequence[str], **given: float | None) -> dict[str, Any]
     return found
 
 
+WORDS = ("variables", "sampler", "spacing", "precision", "padding")
+"""Fields that are words, `null` among them."""
+
+
 def _value(name: str, text: str) -> Any:
+    if name in WORDS:
+        return text
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = yaml.safe_load(text[:100])
+    except (yaml.YAMLError, ValueError, RecursionError):
         value = ()
     if value is not None and not isinstance(value, bool | int | float | str):
         raise CollageError(f"--set {name}: got {text[:40]!r}; allowed: a number, a word, true, false or null")

@@ -68,7 +68,11 @@ def stretches_of(graph: Graph, limits: Limits) -> Iterator[Stretch]:
     for prompt, length in runs:
         told = None if prompt < 0 else prompt
         longest = _longest(graph, told, range(done, done + length)) or limits.max_frames
-        sizes = [length] if not done and length <= longest else _equal(length, longest // 2)
+        half = longest // 2
+        # The first window has nothing known to fill it up.
+        first = [min(length, max(half, limits.min_frames))] if not done else []
+        rest = _equal(length - sum(first), half) if length > sum(first) else []
+        sizes = [length] if not done and length <= longest else [*first, *rest]
         for size in sizes:
             past = min(done, max(size, limits.min_frames - size))
             yield Stretch(done - past, done, done + size, told)

@@ -209,8 +209,10 @@ class Line:
         if not 0 < STRETCH * wish < length / parts:
             return inner, parts
         closer = min(inner, max(wish // 3, limits.min_variable_frames)) if inner else 0
-        # Two frames of its own at least, so that the middle of a window lies in its segment.
-        most = (length - closer) // max(limits.min_frames - closer, shared + 2)
+        # Two frames of its own at least, so that the middle of a window lies in its segment; neighbours that are not
+        # in one another's overlaps; and room for a factor on a change of prompt (`methods.seam_factors`).
+        half = max(shared, -(-limits.min_frames // 2), limits.min_variable_frames) + (shared + 1) // 2
+        most = (length - closer) // max(limits.min_frames - closer, closer, shared + 2, half - closer)
         wished = min(round((length - closer) / (wish - closer)), most) if wish > closer else 0
         return (closer, wished) if wished > parts else (inner, parts)
 

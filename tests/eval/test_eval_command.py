@@ -77,6 +77,8 @@ def test_defaults_are_those_of_the_request(run, monkeypatch):
         (("-o", "x", "--set", "method=naive"), "--set: got 'method=naive'; allowed: NAME=VALUE"),
         (("-o", "x", "--set", "steps=2", "--steps", "3"), "--set: steps is given twice"),
         (("-o", "x", "--set", "window=[1"), "--set window: got '[1'; allowed: a number, a word"),
+        (("-o", "x", "--set", "window=2020-13-45"), "--set window: got '2020-13-45'; allowed: a number"),
+        (("-o", "x", "--set", "window=" + "[" * 3000), "--set window: got '[[["),
         (("-o", "x", "--set", "window=[1]"), "--set window: got '[1]'; allowed: a number, a word"),
         (("-o", "x", "--model", "nowhere", "--device", "cpu"), "nowhere"),
         (("-o", "x", "--device", "abacus"), "device 'abacus' is not there"),

@@ -275,7 +275,7 @@ def test_seams_are_changes_of_prompt_else_where_windows_meet(model):
     assert sampling.seams_of(composed, model, Settings(overlap=0.6)) == (50, 110)
     assert sampling.seams_of(replace(composed, loop=True), model, Settings(overlap=0.6)) == (0, 50, 110)
     long = Script(("a",), (480,), 0, ())
-    graph = build(long.plan(20), model.card, 1.5, "prompt")
+    graph = build(long.plan(20), model.card, Settings.overlap, "prompt")
     places = sampling.seams_of(long, model, Settings(variables="prompt"))
     assert len(places) == len(graph.windows) - 1 >= 3
     for place, (one, other) in zip(places, zip(graph.windows, graph.windows[1:], strict=False), strict=True):

@@ -217,7 +217,9 @@ def test_every_variant_makes_motion(
     import_checkpoint(path, name="small", stats=stats)
     model = load_model("small")
     motions = [
-        generate(plan_from_prompts([f"a person {verb}::3", "a person jumps::3"]), model, steps=3, guidance=7.0)
+        generate(
+            plan_from_prompts([f"a person {verb}::3", "a person jumps::3"]), model, steps=3, guidance=7.0
+        )
         for verb in ("walks", "runs")
     ]
     assert not np.allclose(motions[0].features[:40], motions[1].features[:40], atol=1e-5)
