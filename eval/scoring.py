@@ -61,8 +61,8 @@ def distribution(scene: Scene) -> Figures:
 def distribution_of_cuts(scene: Scene) -> Figures:
     """FID where generated and real clips are both cut at random to three quarters of their length, and its floor.
 
-    Recorded actions begin and end at rest; a stretch of a long motion shows them in another phase, which FID takes for
-    a difference however well they are done. Cut on both sides, neither tells where its recording began.
+    Clips are cut where their actions begin and end; a stretch of a long motion shows them in another phase, which FID
+    takes for a difference however well they are done. Cut on both sides, neither tells where its recording began.
     """
     real = scene.real
     if real.cuts is None or real.different_cuts is None or scene.testbed is None or not len(scene.pieces):

@@ -2,8 +2,8 @@
 
     COLLAGE_DATA=motion.npz python scripts/measure_cuts.py -o cuts.json
 
-Recorded actions begin and end at rest. A random stretch of a long motion does not, nor does one of a real clip, so what
-real stretches score is what no composer can be asked to stay below in protocol `long`. Nothing is generated. Takes
+Clips are cut where their actions begin and end. A random stretch of a long motion is not, nor is one of a real clip, so
+what real stretches score is what no composer can be asked to stay below in protocol `long`. Nothing is generated. Takes
 a minute.
 """
 
