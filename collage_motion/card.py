@@ -21,12 +21,23 @@ _BUILT_IN: Final = Path(__file__).parent / "assets"
 
 @dataclass(frozen=True)
 class Limits:
-    """What a model's windows hold: frames of factor windows, frames of variables, frames per second."""
+    """What a model's windows hold: frames of factor windows, frames of variables, frames per second.
+
+    chosen: the longest window is a user's choice, not the model's.
+    """
 
     min_frames: int
     max_frames: int
     fps: int
     min_variable_frames: int = DEFAULT_MIN_VARIABLE_FRAMES
+    chosen: bool = False
+
+    @property
+    def hold(self) -> str:
+        """What windows may last, as a clause of a message."""
+        if self.chosen:
+            return f"with the window that was chosen, windows hold {self.span}"
+        return f"this model's windows hold {self.span}"
 
     @property
     def span(self) -> str:
@@ -36,10 +47,8 @@ class Limits:
     def within(self, seconds: float) -> "Limits":
         """These limits with no window above `seconds`; raises PlanError for what no window may last."""
         if not self.min_frames <= seconds * self.fps <= self.max_frames:  # a NaN is in no range
-            raise PlanError(
-                f"window: got {seconds:g} s; this model's windows hold {self.span}; choose among these"
-            )
-        return replace(self, max_frames=round(seconds * self.fps))
+            raise PlanError(f"window: got {seconds:g} s; {self.hold}; choose among these")
+        return replace(self, max_frames=round(seconds * self.fps), chosen=True)
 
 
 @dataclass(frozen=True)

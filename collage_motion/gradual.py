@@ -90,7 +90,7 @@ def _cuts(
         parts -= 1
     what = f"the motion lasts {n_frames / limits.fps:g} s"
     if n_frames < limits.min_frames or 0 < covered < parts * (limits.min_frames - overlap):
-        raise PlanError(f"{what}; this model's windows hold {limits.span}; make it longer")
+        raise PlanError(f"{what}; {limits.hold}; make it longer")
     if n_frames < 2 * overlap:
         raise PlanError(
             f"{what} with overlaps of {overlap / limits.fps:g} s; where prompts pass gradually or the end leads back "

@@ -17,7 +17,7 @@ from collage_motion.pipeline import pick_device
 
 from . import measuring, provenance
 from .comparisons import comparisons
-from .entrants import ENTRANTS, rows_of
+from .entrants import ENTRANTS, rows_of, settings_of
 from .judging import Judge
 from .metrics import BATCH
 from .plots import MISSING, can_plot, plot
@@ -112,6 +112,9 @@ def evaluation_of(request: Request, share: Share | None = None) -> Evaluation:
     model = load_model(request.model, device)
     testbed = load_testbed(request, device)
     common = {**({"steps": QUICK_STEPS} if request.quick else {}), **request.settings}
+    for row in rows:
+        if row != REAL:  # a window that the model cannot hold is refused before there is a folder
+            settings_of(row, protocol, **common).limits(model.card)
     identity = {
         "protocol": protocol.record(),
         "testbed": testbed.record,

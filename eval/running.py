@@ -21,7 +21,7 @@ from .entrants import settings_of
 from .metrics import BATCH
 from .protocols import REAL, SHORT, Script, derived, listed_scripts, scripts_of, short_scripts
 from .protocols import Protocol as Protocol_
-from .sampling import batch_frames, batches_of, perform, usual_of
+from .sampling import batch_frames, batches_of, graph_of, perform, usual_of
 from .store import Store
 from .testbed import Drawn, Testbed
 
@@ -182,7 +182,8 @@ class Evaluation:
     def batches(self, share: Share) -> list[tuple[Part, list[int]]]:
         """The batches of this process that are not there yet, of which only what is missing is made.
 
-        Which batch is whose does not depend on what is there, so processes need not talk to one another.
+        Which batch is whose does not depend on what is there, so processes need not talk to one another. Raises
+        PlanError for windows that cannot be as the settings have them: now, not when the first of them is due.
         """
         size = batch_frames(self.model.device)
         todo, turn = [], 0
@@ -192,6 +193,8 @@ class Evaluation:
                 part.scripts, size, partial(usual_of, model=self.model, settings=part.settings)
             ):
                 missing = [number for number in numbers if number in gone]
+                if missing:
+                    graph_of(part.scripts[numbers[0]], self.model, part.settings)
                 if missing and turn % share.processes == share.rank:
                     todo.append((part, missing))
                 turn += 1

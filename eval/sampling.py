@@ -114,7 +114,7 @@ def perform(model: Model, scripts: Sequence[Script], settings: Settings) -> NDAr
     # A network without a mask that must be told of fewer frames has never been told of any.
     told = first.told if model.card.mask_frames else None
     chorus = Chorus(**own, words=words, told=told, max_tokens=settings.max_tokens)
-    graph = _graph(first, model, settings)
+    graph = graph_of(first, model, settings)
     condition = None
     if first.held is not None:
         values = np.stack([s.held.features for s in scripts if s.held is not None])
@@ -127,8 +127,9 @@ def perform(model: Model, scripts: Sequence[Script], settings: Settings) -> NDAr
     return pipeline.sample(graph, chorus, [script.seed for script in scripts], settings, condition=condition)
 
 
-def _graph(script: Script, model: Model, settings: Settings) -> Graph:
-    """The windows of scripts of this layout; settings as they fit the model."""
+def graph_of(script: Script, model: Model, settings: Settings) -> Graph:
+    """The windows of scripts of this layout; raises PlanError where they cannot be as the settings have them."""
+    settings = settings.fitting(model)
     limits, usual = settings.limits(model.card), usual_of(script, model, settings)
     return build(script.plan(model.card.fps), limits, settings.overlap, settings.variables, usual)
 
@@ -139,8 +140,7 @@ def seams_of(script: Script, model: Model, settings: Settings) -> tuple[int, ...
     Within one prompt: where a sliding method goes on from what it has, else the middles of the overlaps; a method
     without overlaps is looked at in the same places.
     """
-    settings = settings.fitting(model)
-    graph = _graph(script, model, settings)
+    graph = graph_of(script, model, settings)
     if graph.seams:
         return tuple(graph.seams)
     if settings.method in ("replacement", "reconstruction"):

@@ -13,7 +13,7 @@ from torch import nn
 
 from collage_motion import pipeline
 from collage_motion.compose import Guidance, compose
-from collage_motion.denoiser import budgeted
+from collage_motion.denoiser import budgeted, mixed
 from collage_motion.errors import DataError
 from collage_motion.models import Model
 from collage_motion.noise import canvas_noise
@@ -103,7 +103,9 @@ def measure_step(
     chosen = (settings or Settings()).fitting(model)
     graph = chosen.graph(plan, model.card)
     padding = Padding(model.card.padding, tuple(seeds), chosen.padding) if model.card.padding else None
-    windows = budgeted(model.bind(graph.prompts), chosen.max_tokens)
+    low = chosen.precision == "mixed"
+    network = model.bind(graph.prompts)
+    windows = budgeted(mixed(network) if low else network, chosen.max_tokens)
     denoise = compose(
         graph, windows, padding, Guidance(chosen.guidance, chosen.share_guidance, chosen.guidance_above)
     )
@@ -116,8 +118,9 @@ def measure_step(
             denoise(x, STEP_SIGMA)
 
         def bare() -> None:
-            for args, kwargs in calls:
-                model.network(*args, **kwargs)
+            with torch.autocast(model.device.type, torch.bfloat16, enabled=low):
+                for args, kwargs in calls:
+                    model.network(*args, **kwargs)
 
         times: dict[Callable[[], None], list[float]] = {composed: [], bare: []}
         for turn in range(repetitions + 1):

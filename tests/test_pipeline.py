@@ -86,6 +86,16 @@ def test_a_window_that_the_model_cannot_hold_is_refused(model: Model, window: fl
         generate(PLAN, model, window=window, **QUICK)
 
 
+def test_messages_tell_the_window_that_was_chosen_from_the_models(model: Model) -> None:
+    plan = plan_from_prompts(["walks::0.6"])
+    for settings, whose in (
+        ({}, "this model's windows"),
+        ({"window": 3}, "with the window that was chosen, windows"),
+    ):
+        with pytest.raises(PlanError, match=rf"lasts 0\.6 s; {whose} hold 1 to"):
+            generate(plan, model, **settings, **QUICK)
+
+
 def test_mixed_precision_changes_little_and_only_noisy_steps(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -260,7 +260,7 @@ class Line:
         else:
             what += f", {parts} windows of {length / self.limits.fps:g} s"
             cure = "lengthen it, or shorten it to one window"
-        return f"{what}; this model's windows hold {self.limits.span}; {cure}"
+        return f"{what}; {self.limits.hold}; {cure}"
 
     def name(self, number: int) -> str:
         segment: Segment = self.segments[number]

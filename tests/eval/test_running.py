@@ -16,7 +16,7 @@ from beds import write_evaluator, write_prepared
 from tiny_model import write_tiny_model
 
 from collage_motion.cli import main
-from collage_motion.errors import CollageError, DataError, OutputError
+from collage_motion.errors import CollageError, DataError, OutputError, PlanError
 from collage_motion.eval import command, plots, running
 from collage_motion.eval.command import Request, run_request
 from collage_motion.eval.running import Share
@@ -310,12 +310,19 @@ def test_other_settings_in_the_same_folder_are_refused(copied):
         ({"methods": "magic"}, "methods: got 'magic'"),
         ({"evaluator": Path("nowhere")}, "nowhere/card.json: no card of an evaluator"),
         ({"model": "nowhere"}, "nowhere"),
+        ({"settings": {"window": 99}}, "window: got 99 s; this model's windows hold"),
     ],
 )
 def test_wrong_requests_are_refused_before_anything_is_made(request_, change, message):
     with pytest.raises(CollageError, match=message):
         run_request(replace(request_, **change), Silent(), Share())
     assert not request_.output.exists()
+
+
+def test_windows_that_cannot_be_are_refused_before_anything_is_made(request_):
+    with pytest.raises(PlanError, match="the overlap is 9 s; allowed is at most half of the longest window"):
+        run_request(replace(request_, settings={"overlap": 9}), Silent(), Share())
+    assert not list(request_.output.rglob("*.npz"))
 
 
 @pytest.mark.parametrize("protocol", ["short", "compose", "loop", "extrapolate", "path"])

@@ -64,6 +64,22 @@ def test_a_step_counts_its_nodes_calls_and_rows(model: Model) -> None:
     assert measure_step(model, plan, seeds=(0, 1, 2), repetitions=1).rows == 3 * graph.rows_per_step
 
 
+def test_mixed_precision_is_timed_on_both_sides(model: Model) -> None:
+    seen: list[bool] = []
+
+    def note(*_: object) -> None:
+        seen.append(torch.is_autocast_enabled("cpu"))
+
+    handle = model.network.register_forward_pre_hook(note)
+    try:
+        for precision, low in (("float32", False), ("mixed", True)):
+            seen.clear()
+            measure_step(model, long_plan(model, 9.0), Settings(precision=precision), repetitions=1)
+            assert seen and set(seen) == {low}
+    finally:
+        handle.remove()
+
+
 def test_times_are_medians_of_both_ways_in_turns(model: Model) -> None:
     ticks = itertools.count()
     cost = measure_step(model, long_plan(model, 10), repetitions=3, clock=lambda: float(next(ticks)))
