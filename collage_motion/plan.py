@@ -16,9 +16,9 @@ from collage_motion.errors import OutputError, PlanError
 from collage_motion.yaml_tree import kind, line, nearest, quoted, read_tree, tag
 
 DEFAULT_SECONDS: Final = 4.0
-DEFAULT_OVERLAP: Final = 1.0
+DEFAULT_OVERLAP: Final = 0.8
 """Seconds that neighbouring windows share where nothing else is said: with 1.5 actions are named right less often, as
-their beginnings and ends lie in overlaps; with 0.7 seams shake more."""
+their beginnings and ends lie in overlaps; with 0.6 seams shake more."""
 MAX_TOTAL_SECONDS: Final = 86_400.0
 """A day of motion: what is longer is a slip of the keyboard, and would fill the memory unnoticed."""
 MAX_PROMPT: Final = 1_000

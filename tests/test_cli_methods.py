@@ -143,7 +143,9 @@ def test_a_contradiction_is_told_without_torch(home):
 
 def test_a_loop_too_short_for_its_windows_is_refused(command):
     for seconds, part in (("0.8", "take 1 s of it"), ("1.1", "windows of 1.05 s"), ("0.4", "lasts 0.4 s")):
-        result = command("generate", f"a person walks::{seconds}", "--loop", *QUICK, "-o", "a.npz")
+        result = command(
+            "generate", f"a person walks::{seconds}", "--loop", "--overlap", "1", *QUICK, "-o", "a.npz"
+        )
         if seconds == "1.1":  # two windows of 1.05 s, each holding both overlaps of 1 s: not possible either
             refused(result, "in 2 windows", "its overlaps")
         else:

@@ -167,7 +167,7 @@ def test_the_graph_of_an_evaluation_is_that_of_the_settings(folder: Path) -> Non
         frames = (200, 90, 150)[: len(words)]
         script, settings = Script(words, frames, 0, ()), Settings(overlap=0.5)
         plan = plan_from_prompts([f"{word}::{n / 20}" for word, n in zip(words, frames, strict=True)])
-        one, other = sampling._graph(script, model, settings), settings.graph(plan, model.card)
+        one, other = sampling.graph_of(script, model, settings), settings.graph(plan, model.card)
         assert [r.frames for r in one.regions] == [r.frames for r in other.regions]
         assert len(one.windows) > len(words)
 
