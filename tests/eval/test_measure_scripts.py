@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from beds import CONTENTS, body
+from beds import CONTENTS, body, write_prepared
 from tiny_model import write_tiny_model
 
+from collage_motion.card import read_card
 from collage_motion.data.dataset import PreparedClip, write_dataset
 from collage_motion.eval.classifier import ContentClassifier, ContentNet
+from collage_motion.lengths import usual_seconds
 
 SCRIPTS = Path(__file__).resolve().parent.parent.parent / "scripts"
 
@@ -144,3 +146,50 @@ def test_wrong_arguments_end_in_one_line(
     assert done.returncode == 2
     assert message in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists() or not any((tmp_path / "out").iterdir())
+
+
+def test_what_cuts_cost_is_measured_beside_whole_clips(tmp_path: Path) -> None:
+    write_prepared(tmp_path / "data.npz")
+    out = tmp_path / "cuts.json"
+    done = run(
+        "measure_cuts.py", "--data", tmp_path / "data.npz", "--replications", 2, "--samples", 8, "-o", out
+    )
+    assert done.returncode == 0, done.stderr
+    rows = {row["share"]: row for row in json.loads(out.read_text())["rows"]}
+    assert list(rows) == [1.0, 0.9, 0.75, 0.5]
+    assert rows[1.0]["above_floor"] == 0.0 and all(len(row["values"]) == 2 for row in rows.values())
+    assert rows[0.5]["fid"] != rows[0.75]["fid"]
+    assert run("measure_cuts.py", "--replications", 1).returncode == 2
+
+
+def test_usual_lengths_are_fitted_to_the_clips_and_written_into_the_card(tmp_path: Path) -> None:
+    folder = write_tiny_model(tmp_path / "tiny")
+    rng = np.random.default_rng(0)
+    frames = {"bow": 50, "walk": 100}  # 2.5 and 5 s
+    clips = [
+        PreparedClip(
+            f"{content}{k}",
+            f"{content}{k}",
+            "made",
+            content,
+            "normal",
+            "",
+            2 * (k % 6 == 5),
+            body(frames[content], rng),
+        )
+        for k in range(72)
+        for content in frames
+    ]
+    write_dataset(clips, tmp_path / "motion.npz")
+    before = json.loads((folder / "card.json").read_text())
+    done = run("fit_lengths.py", folder, "--data", tmp_path / "motion.npz")
+    assert done.returncode == 0, done.stderr
+    after = json.loads((folder / "card.json").read_text())
+    assert {**after, "usual_length": None} == {**before, "usual_length": None}
+    card = read_card(folder)
+    seconds = usual_seconds(("a person bows", "a person walks"), card)
+    assert 2.0 < seconds["a person bows"] < 3.2 < 4.0 < seconds["a person walks"] < 6.0
+    assert "wrote " in done.stdout and "train: " in done.stdout
+
+    damaged = run("fit_lengths.py", tmp_path / "nowhere", "--data", tmp_path / "motion.npz")
+    assert damaged.returncode == 2 and "nowhere" in damaged.stderr and damaged.stderr.count("\n") == 1
