@@ -19,12 +19,16 @@ class Entrant:
     why: str
 
 
+_HALF: Final = "half of the window is known, as DiffCollage appendix C.3 has it"
+
 ENTRANTS: Final = {
     SHORT: Entrant({"method": "collage", "window": "longest"}, "one window has no overlap: the plain model"),
     "collage": Entrant({}, "the library's defaults"),
     "naive": Entrant({}, "it has no setting of its own"),
-    "replacement": Entrant({}, "half of the window is known, as DiffCollage appendix C.3 has it"),
-    "reconstruction": Entrant({}, "half of the window is known, as DiffCollage appendix C.3 has it"),
+    "replacement": Entrant(
+        {"window": "longest"}, f"{_HALF}; FID 8.5 above its floor, 12.3 with usual lengths"
+    ),
+    "reconstruction": Entrant({"window": "longest"}, f"{_HALF}"),
     "consensus": Entrant({}, "it has no setting of its own besides the overlap"),
     "handshake": Entrant({}, "PriorMDM's margins and strength are part of the method"),
     "blend": Entrant({}, "half way between the collage's sum and the consensus"),
