@@ -30,6 +30,27 @@ def cuts(
     return found
 
 
+def repeated(features: Sequence[Rows], frames: int, shared: int) -> list[Rows]:
+    """Each clip (T, 263) over and over for `frames` frames, faded linearly into itself over `shared` of them.
+
+    At most half a clip is shared. Rows are relative to the heading of their frame, so clips need no turning.
+    """
+    found = []
+    for rows in features:
+        fade = min(shared, len(rows) // 2)
+        weights = (np.arange(1, fade + 1) / (fade + 1))[:, None]
+        step = len(rows) - fade
+        motion = np.zeros((frames + 2 * len(rows), rows.shape[1]))
+        once = rows.astype(np.float64)
+        once[:fade] *= weights
+        once[step:] *= 1.0 - weights
+        for start in range(0, frames + fade, step):
+            motion[start : start + len(rows)] += once
+        motion[:fade] = rows[:fade]  # nothing lies before the first
+        found.append(motion[:frames].astype(rows.dtype))
+    return found
+
+
 def seam_windows(
     features: Sequence[Rows], seams: Sequence[Sequence[int]], frames: int = SEAM_FRAMES
 ) -> list[Rows]:

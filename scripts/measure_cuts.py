@@ -1,15 +1,18 @@
-"""Measure how much FID says of where clips are cut: real clips, cut at random, against whole real clips.
+"""Measure how much FID says of where clips are cut: real clips, cut or repeated, against whole real clips.
 
     COLLAGE_DATA=motion.npz python scripts/measure_cuts.py -o cuts.json
 
 Clips are cut where their actions begin and end. A random stretch of a long motion is not, nor is one of a real clip, so
-what real stretches score is what no composer can be asked to stay below in protocol `long`. Nothing is generated. Takes
-a minute.
+what real stretches score is what no composer can be asked to stay below in protocol `long`: those of single clips, and
+those of motions of 24 s that are one real clip over and over, faded into itself, as if its model made nothing but real
+motion. Nothing is generated. Takes a minute or two.
 """
 
 import argparse
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +23,15 @@ from collage_motion.eval.metrics import fid, half_width
 from collage_motion.eval.own_evaluator import FOLDER, WEIGHTS, load_own_evaluator
 from collage_motion.eval.protocols import derived
 from collage_motion.eval.testbed import OwnTestbed
-from collage_motion.eval.windows import cuts
+from collage_motion.eval.windows import Rows, cuts, repeated
 from collage_motion.export.atomic import replacing
+from collage_motion.skeleton import FPS
 
 SHARES = (1.0, 0.9, 0.75, 0.5)
+LONG_S = 24.0
+"""How long the motions of protocol `long` are."""
+OVERLAPS_S = (0.4, 0.8, 1.5)
+SAYS = {"cut": "cut at random to {:.2f}", "repeated": "repeated with overlaps of {:.1f} s, cropped"}
 MOST_FRAMES = 160
 """The default model's longest window, so the clips are those of the default run."""
 
@@ -46,34 +54,72 @@ def arguments() -> argparse.Namespace:
     return options
 
 
+def made_of(clips: Sequence[Rows], draw: int) -> Iterator[tuple[tuple[str, float], list[Rows]]]:
+    """What is made of real clips: `cut` by share, or `repeated` by overlap and cropped to their length again."""
+    for share in SHARES:
+        yield ("cut", share), cuts(clips, np.random.default_rng((draw, 12)), MIN_FRAMES, share)
+    frames = round(LONG_S * FPS)
+    for overlap in OVERLAPS_S:
+        rng = np.random.default_rng((draw, 13))
+        crops = []
+        for clip, motion in zip(clips, repeated(clips, frames, round(overlap * FPS)), strict=True):
+            start = int(rng.integers(0, frames - len(clip) + 1))
+            crops.append(motion[start : start + len(clip)])
+        yield ("repeated", overlap), crops
+
+
+def judged(
+    testbed: OwnTestbed, reference: Sequence[Rows], clips: Sequence[Rows], draw: int
+) -> tuple[float, float]:
+    """FID of clips against whole real ones, and of stretches of both (`cut_fid`)."""
+    whole = fid(testbed.embed_motions(reference), testbed.embed_motions(clips))
+    stretches = [
+        cuts(rows, np.random.default_rng((draw, 14 + k)), MIN_FRAMES)
+        for k, rows in enumerate((reference, clips))
+    ]
+    cut = fid(*map(testbed.embed_motions, stretches))
+    return whole, cut
+
+
+def row_of(
+    kind: tuple[str, float], found: Sequence[tuple[float, float]], floor: Sequence[tuple[float, float]]
+) -> dict[str, Any]:
+    """Means and intervals of what was judged; whole clips are the floor."""
+    values = np.array(found)
+    above = values - np.array(floor)
+    return {
+        "made": kind[0],
+        "by": kind[1],
+        "fid": float(values[:, 0].mean()),
+        "values": values[:, 0].tolist(),
+        **{
+            f"{name}above_floor{end}": float(value)
+            for name, column in (("", above[:, 0]), ("cut_", above[:, 1]))
+            for end, value in (("", column.mean()), ("_ci95", half_width(column)))
+        },
+    }
+
+
+def _plus(row: Mapping[str, Any], name: str) -> str:
+    return f"{row[name + 'above_floor']:6.2f} +- {row[name + 'above_floor_ci95']:.2f} "
+
+
 def main() -> None:
     """Measure, print, write."""
     options = arguments()
     testbed = OwnTestbed(load_benchmark(options.data), load_own_evaluator())
-    values: dict[float, list[float]] = {share: [] for share in SHARES}
+    values: dict[tuple[str, float], list[tuple[float, float]]] = {}
     for replication in range(options.replications):
         draw = derived(options.seed, "draw", replication)
         drawn = testbed.draw(draw, options.samples, MIN_FRAMES, MOST_FRAMES)
-        whole = testbed.embed_motions(drawn.reference)
-        for share in SHARES:
-            rng = np.random.default_rng((draw, 12))
-            values[share].append(
-                fid(whole, testbed.embed_motions(cuts(drawn.different, rng, MIN_FRAMES, share)))
-            )
-    floor = np.array(values[1.0])
-    print("share of the clip    FID    above floor")
-    rows = []
-    for share, found in values.items():
-        above = np.array(found) - floor
-        row = {
-            "share": share,
-            "fid": float(np.mean(found)),
-            "above_floor": float(above.mean()),
-            "values": found,
-        }
-        row["above_floor_ci95"] = float(half_width(above))
-        rows.append(row)
-        print(f"{share:16.2f} {row['fid']:7.2f} {row['above_floor']:9.2f} +- {row['above_floor_ci95']:.2f}")
+        for kind, clips in made_of(drawn.different, draw):
+            values.setdefault(kind, []).append(judged(testbed, drawn.reference, clips, draw))
+    rows = [row_of(kind, found, values["cut", 1.0]) for kind, found in values.items()]
+    print(f"{'real clips':44s} {'FID':>6s}  {'above floor':>15s}  {'of cuts':>15s}")
+    for row in rows:
+        print(
+            f"{SAYS[row['made']].format(row['by']):44s} {row['fid']:6.2f}  {_plus(row, '')}  {_plus(row, 'cut_')}"
+        )
     if options.output is not None:
         report = {
             "replications": options.replications,

@@ -155,10 +155,14 @@ def test_what_cuts_cost_is_measured_beside_whole_clips(tmp_path: Path) -> None:
         "measure_cuts.py", "--data", tmp_path / "data.npz", "--replications", 2, "--samples", 8, "-o", out
     )
     assert done.returncode == 0, done.stderr
-    rows = {row["share"]: row for row in json.loads(out.read_text())["rows"]}
-    assert list(rows) == [1.0, 0.9, 0.75, 0.5]
-    assert rows[1.0]["above_floor"] == 0.0 and all(len(row["values"]) == 2 for row in rows.values())
-    assert rows[0.5]["fid"] != rows[0.75]["fid"]
+    rows = {(row["made"], row["by"]): row for row in json.loads(out.read_text())["rows"]}
+    cut, again = (
+        [("cut", share) for share in (1.0, 0.9, 0.75, 0.5)],
+        [("repeated", by) for by in (0.4, 0.8, 1.5)],
+    )
+    assert list(rows) == cut + again
+    assert rows["cut", 1.0]["above_floor"] == 0.0 and all(len(row["values"]) == 2 for row in rows.values())
+    assert len({row["fid"] for row in rows.values()}) == len(rows)
     assert run("measure_cuts.py", "--replications", 1).returncode == 2
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from collage_motion.errors import DataError
-from collage_motion.eval.windows import places_beside, random_crops, random_windows, seam_windows
+from collage_motion.eval.windows import places_beside, random_crops, random_windows, repeated, seam_windows
 
 
 def counted(n: int, start: int = 0) -> np.ndarray:
@@ -19,6 +19,19 @@ def test_seam_windows_are_centred_and_in_order() -> None:
             seam_windows([counted(200)], [[seam]])
     with pytest.raises(DataError, match="one list a motion"):
         seam_windows([counted(200)], [])
+
+
+def test_a_repeated_clip_fades_into_itself_and_is_whole_elsewhere() -> None:
+    clip = counted(10).astype(np.float32)
+    hard, soft = (repeated([clip], 26, shared)[0][:, 0] for shared in (0, 3))
+    assert hard.tolist() == [*range(10), *range(10), *range(6)]
+    assert soft[:7].tolist() == [*range(7)]
+    # 7, 8, 9 pass into 0, 1, 2: three quarters of the one and a quarter of the other, halves, a quarter.
+    assert np.allclose(soft[7:10], [5.25, 4.5, 3.75])
+    assert np.allclose(soft[10:14], [3, 4, 5, 6]) and np.allclose(soft[14:17], soft[7:10])
+    most = repeated([clip], 40, 9)[0][:, 0]  # half a clip is shared at most
+    assert np.allclose(most[5:10], most[10:15])
+    assert np.allclose(repeated([np.ones((7, 263), np.float32)], 50, 3)[0], 1.0)
 
 
 def test_random_windows_reach_every_place_and_leave_short_motions_out() -> None:
