@@ -21,7 +21,7 @@ from .entrants import ENTRANTS, rows_of, settings_of
 from .judging import Judge
 from .metrics import BATCH
 from .plots import MISSING, can_plot, plot
-from .protocols import REAL, Protocol, get_protocol
+from .protocols import REAL, SHORT, Protocol, get_protocol
 from .report import FORMAT, INTERVALS, check_outputs, markdown, outputs, write_report
 from .running import Evaluation, Share, Sizes, Watch
 from .store import Store
@@ -122,7 +122,9 @@ def evaluation_of(request: Request, share: Share | None = None) -> Evaluation:
         "seed": request.seed,
     }
     store = Store.open(request.output, identity, provenance.maker(device))
-    return Evaluation(protocol, rows, sizes_of(request), model, testbed, store, request.seed, common)
+    return Evaluation(
+        protocol, rows, sizes_of(request, protocol), model, testbed, store, request.seed, common
+    )
 
 
 def describe(evaluation: Evaluation, request: Request) -> dict[str, Any]:
@@ -139,7 +141,7 @@ def describe(evaluation: Evaluation, request: Request) -> dict[str, Any]:
         "judge": {**testbed.judge, "files": provenance.checksums(judge_files(request))},
         "j_avg": testbed.j_avg,
         "settings": {
-            name: {**evaluation.part(name, 0).record, "why": ENTRANTS[name].why} for name in methods
+            name: {**evaluation.part(name, 0).record, "why": _why(name, request)} for name in methods
         },
         "commit": provenance.commit(),
         "versions": measuring.versions(),
@@ -147,14 +149,26 @@ def describe(evaluation: Evaluation, request: Request) -> dict[str, Any]:
     }
 
 
-def sizes_of(request: Request) -> Sizes:
-    """How much a request makes: what it says, else what its data set and `quick` make usual."""
+def sizes_of(request: Request, protocol: Protocol) -> Sizes:
+    """How much a request makes: what it says, else what its data set and `quick` make usual.
+
+    Captions that would not fill another motion are left away, so that all rows are of the same ones.
+    """
     usual = QUICK_SAMPLES if request.quick else OFFICIAL_SAMPLES if request.dataset else OWN_SAMPLES
+    samples = request.samples or usual
     return Sizes(
         request.replications or (QUICK_REPLICATIONS if request.quick else REPLICATIONS),
-        request.samples or usual,
+        samples - samples % protocol.prompts,
         request.multimodality,
     )
+
+
+def _why(method: str, request: Request) -> str:
+    """Why a method has the settings that it has."""
+    given = sorted(ENTRANTS[method].settings.keys() & request.settings.keys())
+    if given and method != SHORT:
+        return f"{', '.join(given)}: as the command says for all methods"
+    return ENTRANTS[method].why
 
 
 def _check(request: Request, protocol: Protocol) -> None:
@@ -168,7 +182,7 @@ def _check(request: Request, protocol: Protocol) -> None:
         )
     if request.multimodality and protocol.name not in ("short", "long"):
         raise CollageError(f"multimodality: got protocol {protocol.name}; allowed with: short, long")
-    if sizes_of(request).samples < max(4, protocol.prompts):
+    if sizes_of(request, protocol).samples < max(4, protocol.prompts):
         raise CollageError(
             f"samples: got {request.samples}; protocol {protocol.name} needs at least {max(4, protocol.prompts)}"
         )
@@ -234,7 +248,13 @@ def notes(
 ) -> list[str]:
     """What a reader of the table has to know."""
     sizes = evaluation.sizes
-    said = [f"{sizes.replications} replications of {sizes.samples} captions; {INTERVALS}"]
+    protocol = evaluation.protocol
+    asked = (
+        f"{max(1, sizes.samples // protocol.repeats)} motions"
+        if protocol.of_list
+        else f"{sizes.samples} captions"
+    )
+    said = [f"{sizes.replications} replications of {asked}; {INTERVALS}"]
     if evaluation.protocol.of_list:
         said.append("no real clips are of these prompts: real is those that were drawn, whatever they show")
     elif request.dataset is not None:

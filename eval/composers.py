@@ -42,7 +42,7 @@ COMPOSERS: Final[dict[str, Options]] = {
 """Every method, and the collage with seam factors: the fields of `Settings` that make it."""
 
 KNOBS: Final[dict[str, tuple[Options, ...]]] = {
-    "collage": tuple({"overlap": value} for value in (1.0, 1.5, 2.0, 3.0)),
+    "collage": tuple({"overlap": value} for value in (0.8, 1.0, 1.5, 2.0, 3.0)),
     "collage+seams": tuple({"overlap": value} for value in (1.0, 1.5, 2.0, 3.0)),
     "consensus": tuple({"overlap": value} for value in (1.0, 1.5, 2.0, 3.0)),
     "handshake": tuple({"overlap": value} for value in (1.0, 1.5, 2.0, 3.0)),

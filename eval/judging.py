@@ -68,9 +68,9 @@ class Judge:
     def _places(self, drawn: Drawn, replication: int, seed: int) -> Places:
         """How many seams of each motion are looked at, and the random places of real clips beside them.
 
-        Of each motion as many as the collage has, for windows are to be as many in all rows: methods that go on from
-        what they have are put together in more places. Where nothing is put together, one place a motion. Prompts of
-        a published list have no clips of their own: all that were drawn stand for each.
+        Of each motion as many as the method of the protocol has that is put together in the fewest places, asked for
+        or not, for windows are to be as many in all rows. Where nothing is put together, one place a motion. Prompts
+        of a published list have no clips of their own: all that were drawn stand for each.
         """
         job = self.evaluation
         everything = range(len(drawn.asked))
@@ -78,11 +78,12 @@ class Judge:
             own: list[Sequence[int]] = [[number] for number in everything]
             counts = [1] * len(own)
         else:
-            settings, scripts = (
-                settings_of("collage", job.protocol, **job.common),
-                job.scripts("collage", replication),
-            )
-            counts = [len(self._seams(script, settings)) for script in scripts]
+            scripts = job.scripts("collage", replication)
+            common = {
+                name: value for name, value in job.common.items() if name != "seam_factors"
+            }  # not all can
+            ways = [settings_of(method, job.protocol, **common) for method in job.protocol.methods]
+            counts = [min(len(self._seams(script, way)) for way in ways) for script in scripts]
             own = [[piece.asked for piece in script.pieces] or everything for script in scripts]
         lengths = [row.n_frames for row in drawn.asked]
         return places_beside(lengths, own, counts, np.random.default_rng((seed, 7)))

@@ -20,7 +20,7 @@ SEAM_FRAMES: Final = 60
 """Length of the window around a seam (FlowMDM: 30 frames on each side)."""
 
 INNER_MARGIN: Final = 15
-"""Frames beside a seam that are not inside: half an overlap of one second, and a little room."""
+"""Frames beside a seam that are not inside: half an overlap, and room for what it bends."""
 
 Floats = NDArray[np.float64]
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collage_motion.errors import CollageError, OutputError
+from collage_motion.methods.seam_factors import with_seam_factors
 from collage_motion.models import Model
 from collage_motion.settings import Settings
 
@@ -194,7 +195,9 @@ class Evaluation:
             ):
                 missing = [number for number in numbers if number in gone]
                 if missing:
-                    graph_of(part.scripts[numbers[0]], self.model, part.settings)
+                    graph = graph_of(part.scripts[numbers[0]], self.model, part.settings)
+                    if part.settings.seam_factors:
+                        with_seam_factors(graph, part.settings.limits(self.model.card))
                 if missing and turn % share.processes == share.rank:
                     todo.append((part, missing))
                 turn += 1

@@ -150,13 +150,19 @@ class Store:
         features: NDArray[np.float32],
         seconds: tuple[float, float],
     ) -> None:
-        """Keep the motions (S, F, 263) of one batch, with what each was asked for and the seconds they took."""
+        """Keep the motions (S, F, 263) of one batch, with what each was asked for and the seconds they took.
+
+        Where another process has kept the same batch meanwhile, its motions stay; raises DataError for other ones.
+        """
         place = self._place(method, replication)
         try:
             place.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{place}: cannot be made ({error.strerror or error})") from None
         path = place / f"{numbers[0]:05d}-{len(numbers):03d}.npz"
+        if path.exists():  # the same command is running a second time: what is there stays
+            _read_head(path, fingerprint(self.identity, settings), settings)
+            return
         with replacing(path) as part, part.open("wb") as file:
             np.savez(
                 file,

@@ -212,6 +212,6 @@ def _longer(benchmark: Benchmark, least: int) -> Benchmark:
     if len(kept) < 2 * BATCH:
         raise DataError(
             f"{len(kept)} clips of the benchmark have {least} frames; a draw needs {2 * BATCH}, half of them to "
-            "compare with; take a larger split"
+            "compare with; prepare more clips (scripts/prepare_data.py)"
         )
     return benchmark.part(kept)

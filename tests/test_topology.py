@@ -262,7 +262,7 @@ def test_rolling_a_loop_rolls_its_graph(quarters, by):
         (
             plan_from_prompts(["walks", "runs"]),
             {"overlap": 5},
-            r"^the overlap is 5 s; allowed is at most half of the longest window, 9\.8 s; shorten",
+            r"^the overlap is 5 s; allowed is at most half of the longest window, 4\.9 s; shorten",
         ),
         (plan_from_prompts(["walks"]), {"overlap": -1}, r"^the motion has an overlap of -1 s; allowed is"),
         (plan_from_prompts(["walks"]), {"overlap": float("nan")}, r"overlap of .*; allowed is a number"),

@@ -50,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def ended(work: Callable[[], int | None], name: str = PROGRAM, stopped: str = STOPPED) -> int:
     """Do the work and return an exit code, with one line on stderr for whatever went wrong.
 
-    0 or what `work` returned: done; 2 wrong input; 130 Ctrl-C; 1 anything unforeseen. With COLLAGE_DEBUG=1 the
-    traceback comes before that line.
+    0 or what `work` returned: done; 2 wrong input; 130 Ctrl-C, with the words of the interrupt if it has any; 1
+    anything unforeseen. With COLLAGE_DEBUG=1 the traceback comes before that line.
     """
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):  # a prompt that the terminal cannot write must not end the work
@@ -61,8 +61,8 @@ def ended(work: Callable[[], int | None], name: str = PROGRAM, stopped: str = ST
             code = work()
             sys.stdout.flush()
             return code or 0
-        except KeyboardInterrupt:
-            return _failed(name, stopped, INTERRUPTED)
+        except KeyboardInterrupt as stop:
+            return _failed(name, str(stop) or stopped, INTERRUPTED)
         except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
             _forget_stdout()
             return FAILED

@@ -19,6 +19,7 @@ from collage_motion.settings import Settings
 
 PROTOCOLS = ("short", "long", "compose", "loop", "extrapolate", "path")
 SAY_EVERY_S = 30.0
+STOPPED = "stopped by Ctrl-C; what was made is kept, the same command goes on from here"
 
 Output = Annotated[
     Path,
@@ -148,7 +149,10 @@ def evaluate(
         legacy_caption_length,
     )
     with Progressing() as progress, prompt_warnings_as_lines():
-        run_request(request, _Watch(progress))
+        try:
+            run_request(request, _Watch(progress))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(STOPPED) from None
 
 
 def read_settings(texts: Sequence[str], **given: float | None) -> dict[str, Any]:

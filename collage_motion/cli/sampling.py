@@ -18,11 +18,11 @@ from collage_motion.settings import Window as Usual
 Overlap = Annotated[
     float,
     typer.Option(
-        parser=number(float, 0, 60, "seconds from 0 to 60, usually 0.5 to 1.5"),
+        parser=number(float, 0, 60, "seconds from 0 to 60, usually 0.5 to 1"),
         metavar="SECONDS",
         help="What neighbouring windows share, in seconds, where a plan file says nothing else: 0 sets clips side by "
         "side; else at least the model's least overlap (0.5 s for the default model) and at most half its longest "
-        "window, usually 0.5 to 1.5.",
+        "window, usually 0.5 to 1.",
     ),
 ]
 

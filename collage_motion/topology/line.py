@@ -153,9 +153,10 @@ class Line:
                 f"{least / self.limits.fps:g} s; lengthen it, or make it 0 for clips side by side"
             )
         if 2 * frames > self.limits.max_frames:
+            longer = " or choose a longer window" if self.limits.chosen else ""
             raise PlanError(
                 f"{what} is {seconds:g} s; allowed is at most half of the longest window, "
-                f"{self.limits.max_frames / self.limits.fps:g} s; shorten it"
+                f"{self.limits.max_frames / self.limits.fps / 2:g} s; shorten it{longer}"
             )
         return frames
 

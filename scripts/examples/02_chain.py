@@ -6,8 +6,7 @@ python scripts/examples/02_chain.py out
 from argparse import ArgumentParser
 from pathlib import Path
 
-from collage_motion import Plan, Segment, generate, load_model, write, write_plan
-from collage_motion.topology import build
+from collage_motion import Plan, Segment, Settings, generate, load_model, write, write_plan
 
 
 def main(folder: Path, steps: int) -> None:
@@ -22,7 +21,7 @@ def main(folder: Path, steps: int) -> None:
     write_plan(plan, folder / "02_plan.yaml", overwrite=True)  # for `collage-motion generate`
 
     model = load_model()
-    print(build(plan, model.card))  # what `generate` builds: windows count +1, what they share -1
+    print(Settings().graph(plan, model.card))  # what `generate` builds: windows count +1, what they share -1
 
     motion = generate(plan, model, seed=1, steps=steps)
     write(motion, folder / "02_chain.bvh", overwrite=True)

@@ -7,6 +7,7 @@ import pytest
 
 from collage_motion.cli import evaluate, main
 from collage_motion.eval import command, protocols
+from collage_motion.eval.protocols import get_protocol
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_defaults_are_those_of_the_request(run, monkeypatch):
     assert run("-o", "out")[0] == 0
     (request,) = seen
     assert request == command.Request(request.output)
-    assert command.sizes_of(request) == command.Sizes(20, 256, False)
+    assert command.sizes_of(request, get_protocol("long")) == command.Sizes(20, 256, False)
     options = [
         "--protocol", "loop", "--methods", "blend", "--replications", 3, "--samples", 64, "--model", "m",
         "--dataset", "d", "--evaluator", "e", "--seed", 5, "--steps", 7,

@@ -7,6 +7,7 @@ import pytest
 from beds import CONTENTS, STYLES, body, write_evaluator
 from tiny_model import write_tiny_model
 
+from collage_motion.card import UsualLength
 from collage_motion.data.dataset import PreparedClip, write_dataset
 from collage_motion.eval import judging
 from collage_motion.eval.benchmark import load_benchmark
@@ -63,10 +64,10 @@ def scenes(place, monkeypatch):
     """Judge rows of a protocol and give back their scenes by method, the sizes, and what was drawn."""
     measured = judging.measure
 
-    def run(protocol, *methods, samples=16):
+    def run(protocol, *methods, samples=16, model=place[1]):
         found = []
         monkeypatch.setattr(judging, "measure", lambda scene: found.append(scene) or measured(scene))
-        evaluation = Made(get_protocol(protocol), methods, Sizes(1, samples), place[1], place[0], None)
+        evaluation = Made(get_protocol(protocol), methods, Sizes(1, samples), model, place[0], None)
         judge = Judge(evaluation)
         rows = judge.run(Silent())
         assert [row["method"] for row in rows] == list(methods)
@@ -115,6 +116,24 @@ def test_methods_with_more_seams_are_looked_at_in_as_many_places(scenes):
         assert len(chosen) > 4  # now these, now those
     alone = scenes("long", "replacement")[0]
     assert alone["replacement"].seams == found["replacement"].seams
+
+
+@pytest.mark.slow
+def test_rows_have_as_many_seams_where_windows_differ_by_method(scenes, place):
+    """With usual lengths the collage is put together in more places than methods of the longest windows."""
+    card = place[1].card
+    brief = replace(card, usual_length=UsualLength(float(np.log(1.5)), (0.0,) * 96))
+    methods = ("collage", "replacement", "reconstruction", "naive")
+    found, judge, _ = scenes("long", *methods, model=replace(place[1], card=brief))
+    job = judge.evaluation
+    own = {
+        method: [len(judge._seams(s, job.settings[method])) for s in job.scripts(method, 0)]
+        for method in methods
+    }
+    assert all(many > few for many, few in zip(own["collage"], own["replacement"], strict=True))
+    looked_at = {tuple(counts(scene)) for scene in found.values()}
+    assert len(looked_at) == 1
+    assert all(count in (0, few) for count, few in zip(looked_at.pop(), own["replacement"], strict=True))
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from collage_motion.cli import main
 from collage_motion.errors import CollageError, DataError, OutputError, PlanError
 from collage_motion.eval import command, plots, running
 from collage_motion.eval.command import Request, run_request
+from collage_motion.eval.protocols import get_protocol
 from collage_motion.eval.running import Share
 from collage_motion.settings import Settings
 
@@ -320,9 +321,22 @@ def test_wrong_requests_are_refused_before_anything_is_made(request_, change, me
 
 
 def test_windows_that_cannot_be_are_refused_before_anything_is_made(request_):
-    with pytest.raises(PlanError, match="the overlap is 9 s; allowed is at most half of the longest window"):
-        run_request(replace(request_, settings={"overlap": 9}), Silent(), Share())
+    # `short` is one window whatever is set, and comes first: it would be made before the collage is found impossible.
+    allowed = r"allowed is at most half of the longest window, 0\.75 s; shorten it or choose a longer window"
+    with pytest.raises(PlanError, match=rf"the overlap is 0\.8 s; {allowed}"):
+        run_request(replace(request_, settings={"window": 1.5}), Silent(), Share())
     assert not list(request_.output.rglob("*.npz"))
+
+
+def test_the_collage_with_seam_factors_is_measured_though_other_methods_cannot_have_them(request_):
+    few = replace(request_, methods="collage", replications=1, settings={"steps": 1, "seam_factors": True})
+    report = run_request(few, Silent(), Share())
+    assert report["settings"]["collage"]["seam_factors"] and "fid" in report["rows"][-1]
+
+
+def test_captions_that_fill_no_motion_are_left_away_in_all_rows(request_):
+    assert command.sizes_of(replace(request_, samples=22), get_protocol("path")).samples == 21
+    assert command.sizes_of(replace(request_, samples=22), get_protocol("long")).samples == 22
 
 
 @pytest.mark.parametrize("protocol", ["short", "compose", "loop", "extrapolate", "path"])

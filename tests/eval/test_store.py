@@ -180,5 +180,13 @@ def test_numbers_that_are_missing_doubled_infinite_or_of_another_length_are_name
     store.write("naive", SETTINGS, 0, [0], ["first"], bad, (1.0, 1.0))
     with pytest.raises(DataError, match="numbers that are not finite"):
         store.read("naive", SETTINGS, 0, MARKS[:1], [40])
-    with pytest.raises(OutputError, match="exists already"):
-        store.write("naive", SETTINGS, 0, [0], ["first"], bad, (1.0, 1.0))
+
+
+def test_a_batch_that_another_process_has_kept_meanwhile_stays(store):
+    fill(store)
+    path = store.folder / "samples" / "collage" / "r00" / "00000-002.npz"
+    kept = path.read_bytes()
+    store.write("collage", SETTINGS, 0, [0, 1], MARKS[:2], motions(2, 60) + 1.0, (9.0, 9.0))
+    assert path.read_bytes() == kept
+    with pytest.raises(DataError, match="with other settings of its method"):
+        store.write("collage", {**SETTINGS, "overlap": 9}, 0, [0, 1], MARKS[:2], motions(2, 60), (1.0, 1.0))
