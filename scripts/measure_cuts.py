@@ -2,10 +2,9 @@
 
     COLLAGE_DATA=motion.npz python scripts/measure_cuts.py -o cuts.json
 
-Clips are cut where their actions begin and end. A random stretch of a long motion is not, nor is one of a real clip, so
-what real stretches score is what no composer can be asked to stay below in protocol `long`: those of single clips, and
-those of motions of 24 s that are one real clip over and over, faded into itself, as if its model made nothing but real
-motion. Nothing is generated. Takes a minute or two.
+Clips are cut where their actions begin and end. A random stretch of a long motion is not, nor is one of a real clip. What
+real stretches score says how much of a composer's FID in protocol `long` is not the composer's: those of single clips,
+and those of motions of 24 s that are one real clip over and over, faded into itself. Nothing is generated. Takes a minute or two.
 """
 
 import argparse
@@ -84,20 +83,17 @@ def judged(
 def row_of(
     kind: tuple[str, float], found: Sequence[tuple[float, float]], floor: Sequence[tuple[float, float]]
 ) -> dict[str, Any]:
-    """Means and intervals of what was judged; whole clips are the floor."""
-    values = np.array(found)
-    above = values - np.array(floor)
-    return {
-        "made": kind[0],
-        "by": kind[1],
-        "fid": float(values[:, 0].mean()),
-        "values": values[:, 0].tolist(),
-        **{
-            f"{name}above_floor{end}": float(value)
-            for name, column in (("", above[:, 0]), ("cut_", above[:, 1]))
-            for end, value in (("", column.mean()), ("_ci95", half_width(column)))
-        },
-    }
+    """Means and Student's intervals of what was judged; whole clips are the floor."""
+    row: dict[str, Any] = {"made": kind[0], "by": kind[1]}
+    for name, values, least in zip(("", "cut_"), np.transpose(found), np.transpose(floor), strict=True):
+        above = values - least
+        row |= {
+            f"{name}fid": float(values.mean()),
+            f"{name}above_floor": float(above.mean()),
+            f"{name}above_floor_ci95": float(half_width(above)),
+            f"{name}values": values.tolist(),
+        }
+    return row
 
 
 def _plus(row: Mapping[str, Any], name: str) -> str:
