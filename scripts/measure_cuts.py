@@ -2,9 +2,10 @@
 
     COLLAGE_DATA=motion.npz python scripts/measure_cuts.py -o cuts.json
 
-Clips are cut where their actions begin and end. A random stretch of a long motion is not, nor is one of a real clip. What
-real stretches score says how much of a composer's FID in protocol `long` is not the composer's: those of single clips,
-and those of motions of 24 s that are one real clip over and over, faded into itself. Nothing is generated. Takes a minute or two.
+Clips are cut where their actions begin and end. A random stretch of a long motion is not, nor is one of a real clip.
+What real stretches score says how much of a composer's FID in protocol `long` is not the composer's: those of single
+clips, and those of motions of 24 s that are one real clip over and over, faded into itself. Nothing is generated. Takes
+a minute or two.
 """
 
 import argparse
