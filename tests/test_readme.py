@@ -12,6 +12,9 @@ from tiny_model import write_tiny_model
 from collage_motion.card import find_models, load_card
 from collage_motion.cli import main
 from collage_motion.data.captions import ACTIONS
+from collage_motion.eval.measuring import identity
+from collage_motion.eval.report import COLUMNS, shown
+from collage_motion.models import load_model
 from collage_motion.plan import read_plan
 from collage_motion.topology import build
 
@@ -86,3 +89,50 @@ def test_links_and_folders_exist():
 def test_it_has_commands_to_try():
     assert len(commands()) >= 5
     assert sum(line.startswith("collage-motion generate") for line in commands()) >= 3
+
+
+def test_the_table_of_long_motion_is_that_of_the_published_run():
+    report = json.loads((ROOT / "eval" / "results" / "long.json").read_text(encoding="utf-8"))
+    rows = {row["method"]: row for row in report["rows"]}
+    names = {heading: name for name, heading in COLUMNS.items()}
+    header, _, *lines = re.search(r"^\| method \| R@1.*?\n\n", TEXT, re.MULTILINE | re.DOTALL)[0].splitlines()
+    figures = [names[heading.strip()] for heading in header.split("|")[2:-1]]
+    assert len(figures) > 8 and "fid_above_floor" in figures
+    told = {cells[1].strip(): cells[2:-1] for cells in (line.split("|") for line in lines if line)}
+    assert list(told) == list(rows) and {
+        "real",
+        "short",
+        "collage",
+        "naive",
+        "replacement",
+        "reconstruction",
+    } <= set(told)
+    for method, cells in told.items():
+        for figure, cell in zip(figures, cells, strict=True):
+            value = rows[method].get(figure)
+            assert cell.strip() == ("-" if value is None else shown(value["mean"], value["ci95"])), (
+                method,
+                figure,
+            )
+
+
+def test_the_published_run_is_whole_and_of_the_shipped_model():
+    report = json.loads((ROOT / "eval" / "results" / "long.json").read_text(encoding="utf-8"))
+    assert report["replications"] >= 5 and report["samples"] >= 256 and not report["quick"]
+    assert len(report["made_by"]) == 1 and not report["commit"].endswith("+")
+    assert report["model"]["weights"] == identity(load_model("default"))["weights"]
+    for row in report["rows"]:
+        assert all(
+            len(value["values"]) == report["replications"] for name, value in row.items() if name != "method"
+        )
+    plain = {
+        "fid",
+        "fid_floor",
+        "r_precision_1",
+        "r_precision_3",
+        "mm_dist",
+        "diversity",
+        "peak_jerk",
+        "foot_slide",
+    }
+    assert all(plain | {"area_under_jerk", "transition_fid"} <= row.keys() for row in report["rows"])
