@@ -235,7 +235,7 @@ def test_help_gives_units_ranges_and_defaults(command):
         '"a person walks::3" for 3 seconds',
         "in seconds",
         "0 sets clips side by side; else at least the model's least overlap (0.5 s for the default model)",
-        "usually 0.5 to 1.5",
+        "usually 0.5 to 1.",
         "[default: 1.5]",
         "Denoising steps, 1 to 1000",
         "0 to 100, usually 1.5 to 4",
