@@ -79,9 +79,8 @@ class Judge:
             counts = [1] * len(own)
         else:
             scripts = job.scripts("collage", replication)
-            common = {
-                name: value for name, value in job.common.items() if name != "seam_factors"
-            }  # not all can
+            # Seam factors move no seam, and not all methods can have them.
+            common = {name: value for name, value in job.common.items() if name != "seam_factors"}
             ways = [settings_of(method, job.protocol, **common) for method in job.protocol.methods]
             counts = [min(len(self._seams(script, way)) for way in ways) for script in scripts]
             own = [[piece.asked for piece in script.pieces] or everything for script in scripts]

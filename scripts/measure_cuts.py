@@ -5,34 +5,36 @@
 Clips are cut where their actions begin and end. A random stretch of a long motion is not, nor is one of a real clip.
 What real stretches score says how much of a composer's FID in protocol `long` is not the composer's: those of single
 clips, and those of motions of 24 s that are one real clip over and over, faded into itself. Nothing is generated. Takes
-a minute or two. With --run, the folder of an `eval` of that protocol with `--seed 0`, also its single clips (`short`),
-these laid end to end in the same way, and its collages.
+a minute or two. With --run, the folder of an `eval` of that protocol with the same seed, also its single clips
+(`short`), these laid end to end in the same way, and its collages.
 """
 
 import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from collage_motion.cli import script
+from collage_motion.errors import DataError
 from collage_motion.eval import provenance
 from collage_motion.eval.benchmark import MIN_FRAMES, load_benchmark
 from collage_motion.eval.command import Request, evaluation_of
 from collage_motion.eval.measuring import settings_from
 from collage_motion.eval.metrics import fid, half_width
 from collage_motion.eval.own_evaluator import FOLDER, WEIGHTS, load_own_evaluator
-from collage_motion.eval.protocols import derived
+from collage_motion.eval.protocols import derived, get_protocol
+from collage_motion.eval.running import Evaluation
 from collage_motion.eval.testbed import OwnTestbed
 from collage_motion.eval.windows import Rows, cuts, random_crops, repeated
 from collage_motion.export.atomic import replacing
 from collage_motion.skeleton import FPS
 
 SHARES = (1.0, 0.9, 0.75, 0.5)
-LONG_S = 24.0
-"""How long the motions of protocol `long` are."""
+LONG = get_protocol("long")
 OVERLAPS_S = (0.4, 0.8, 1.5)
 SAYS = {
     "cut": "real, cut at random to {:.2f}",
@@ -58,11 +60,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="as that of `eval` (default: %(default)s)")
     parser.add_argument("--run", type=Path, help="folder of an evaluation of protocol long, to compare with")
     parser.add_argument(
+        "--model", default="default", help="the model of that evaluation (default: %(default)s)"
+    )
+    parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="what that was given; may be repeated",
+        help="what it was given besides; may be repeated",
     )
     parser.add_argument("-o", "--output", type=Path, help="JSON file, replaced if it exists")
     options = parser.parse_args()
@@ -71,55 +76,69 @@ def arguments() -> argparse.Namespace:
     return options
 
 
+def run_of(options: argparse.Namespace) -> Evaluation | None:
+    """The evaluation that --run names; raises CollageError where its folder holds another one."""
+    if options.run is None:
+        return None
+    if not (options.run / "run.json").is_file():
+        raise DataError(
+            f"{options.run}: no folder of an evaluation; name one that `collage-motion eval` has written"
+        )
+    return evaluation_of(
+        Request(
+            options.run, LONG.name, "collage", options.replications, options.samples, options.model,
+            seed=options.seed, settings=settings_from(options.set), device="cpu",
+        )
+    )  # fmt: skip
+
+
 def made_of(clips: Sequence[Rows], draw: int) -> Iterator[tuple[tuple[str, float], list[Rows]]]:
     """What is made of real clips: `cut` by share, or `repeated` by overlap and cropped to their length again."""
     for share in SHARES:
         yield ("cut", share), cuts(clips, np.random.default_rng((draw, 12)), MIN_FRAMES, share)
-    frames = round(LONG_S * FPS)
     for overlap in OVERLAPS_S:
-        motions = repeated(clips, frames, round(overlap * FPS))
-        lengths = [len(clip) for clip in clips]
-        yield ("repeated", overlap), random_crops(motions, lengths, np.random.default_rng((draw, 13)))
+        yield ("repeated", overlap), crops_of(clips, overlap, draw)
 
 
 def made_in(
-    options: argparse.Namespace, replication: int, draw: int
+    evaluation: Evaluation, replication: int, draw: int
 ) -> Iterator[tuple[tuple[str, float], list[Rows]]]:
-    """What an evaluation made: its single clips, these `repeated` with the library's overlap, its collages."""
-    if options.run is None:
-        return
-    sizes = {"replications": options.replications, "samples": options.samples, "seed": options.seed}
-    request = Request(
-        options.run, methods="collage", settings=settings_from(options.set), device="cpu", **sizes
-    )
-    evaluation = evaluation_of(request)
+    """What an evaluation made: its single clips, these `repeated` with the overlap of its collages, and those."""
     found: dict[str, list[Rows]] = {}
     for method in ("short", "collage"):
         part = evaluation.part(method, replication)
-        pieces = {}
-        for script_, motion in zip(part.scripts, evaluation.motions(part)[0], strict=True):
-            for piece in script_.pieces:
-                pieces[piece.asked] = motion[piece.start : piece.start + piece.length]
-        found[method] = [pieces[number] for number in sorted(pieces)]
+        found[method] = [
+            motion[piece.start : piece.start + piece.length]
+            for script_, motion in zip(part.scripts, evaluation.motions(part)[0], strict=True)
+            for piece in script_.pieces
+        ]
     overlap = evaluation.settings["collage"].overlap
-    motions = repeated(found["short"], round(LONG_S * FPS), round(overlap * FPS))
-    lengths = [len(clip) for clip in found["short"]]
     yield ("short", 0.0), found["short"]
-    yield ("short repeated", overlap), random_crops(motions, lengths, np.random.default_rng((draw, 13)))
+    yield ("short repeated", overlap), crops_of(found["short"], overlap, draw)
     yield ("collage", overlap), found["collage"]
 
 
-def judged(
-    testbed: OwnTestbed, reference: Sequence[Rows], clips: Sequence[Rows], draw: int
-) -> tuple[float, float]:
-    """FID of clips against whole real ones, and of stretches of both (`cut_fid`)."""
-    whole = fid(testbed.embed_motions(reference), testbed.embed_motions(clips))
-    stretches = [
-        cuts(rows, np.random.default_rng((draw, 14 + k)), MIN_FRAMES)
-        for k, rows in enumerate((reference, clips))
-    ]
-    cut = fid(*map(testbed.embed_motions, stretches))
-    return whole, cut
+def crops_of(clips: Sequence[Rows], overlap: float, draw: int) -> list[Rows]:
+    """Clips laid end to end with themselves for as long as motions of `long`, cropped to their own lengths."""
+    motions = repeated(clips, round((LONG.seconds or 0.0) * FPS), round(overlap * FPS))
+    return random_crops(motions, [len(clip) for clip in clips], np.random.default_rng((draw, 13)))
+
+
+class Reference:
+    """Whole real clips and stretches of them, embedded once, that clips are judged by."""
+
+    def __init__(self, testbed: OwnTestbed, clips: Sequence[Rows], draw: int) -> None:
+        self.testbed, self.draw = testbed, draw
+        self.whole = testbed.embed_motions(clips)
+        self.stretches = testbed.embed_motions(cuts(clips, np.random.default_rng((draw, 14)), MIN_FRAMES))
+
+    def fids(self, clips: Sequence[Rows]) -> tuple[float, float]:
+        """FID of clips against the whole ones, and of stretches of both (`cut_fid`)."""
+        stretches = cuts(clips, np.random.default_rng((self.draw, 15)), MIN_FRAMES)
+        return (
+            fid(self.whole, self.testbed.embed_motions(clips)),
+            fid(self.stretches, self.testbed.embed_motions(stretches)),
+        )
 
 
 def row_of(
@@ -146,14 +165,15 @@ def main() -> None:
     """Measure, print, write."""
     options = arguments()
     testbed = OwnTestbed(load_benchmark(options.data), load_own_evaluator())
+    run = run_of(options)
     values: dict[tuple[str, float], list[tuple[float, float]]] = {}
     for replication in range(options.replications):
         draw = derived(options.seed, "draw", replication)
         drawn = testbed.draw(draw, options.samples, MIN_FRAMES, MOST_FRAMES)
-        for kind, clips in made_of(drawn.different, draw):
-            values.setdefault(kind, []).append(judged(testbed, drawn.reference, clips, draw))
-        for kind, clips in made_in(options, replication, draw):
-            values.setdefault(kind, []).append(judged(testbed, drawn.reference, clips, draw))
+        reference = Reference(testbed, drawn.reference, draw)
+        made = made_in(run, replication, draw) if run is not None else ()
+        for kind, clips in chain(made_of(drawn.different, draw), made):
+            values.setdefault(kind, []).append(reference.fids(clips))
     rows = [row_of(kind, found, values["cut", 1.0]) for kind, found in values.items()]
     print(f"{'clips':54s} {'FID':>6s}  {'above floor':>15s}  {'of cuts':>15s}")
     for row in rows:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -164,6 +165,48 @@ def test_what_cuts_cost_is_measured_beside_whole_clips(tmp_path: Path) -> None:
     assert rows["cut", 1.0]["above_floor"] == 0.0 and all(len(row["values"]) == 2 for row in rows.values())
     assert len({row["fid"] for row in rows.values()}) == len(rows)
     assert run("measure_cuts.py", "--replications", 1).returncode == 2
+
+
+def test_an_evaluations_own_clips_are_laid_end_to_end_too(tmp_path: Path) -> None:
+    data, model, folder = (
+        write_prepared(tmp_path / "data.npz"),
+        write_tiny_model(tmp_path / "tiny"),
+        tmp_path / "run",
+    )
+    sizes = ["--replications", 2, "--samples", 8, "--model", model]
+    asked = [
+        "eval",
+        "--protocol",
+        "long",
+        "--methods",
+        "collage",
+        "--steps",
+        1,
+        *sizes,
+        "--device",
+        "cpu",
+        "-o",
+        folder,
+    ]
+    place = os.environ | {"COLLAGE_DATA": str(data), "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-m", "collage_motion", *map(str, asked)], env=place, check=False)
+    assert done.returncode == 0
+    known = {
+        row["method"]: row["fid"]["values"] for row in json.loads((folder / "long.json").read_text())["rows"]
+    }
+    out = tmp_path / "cuts.json"
+    given = ["--run", folder, "--set", "steps=1", "--data", data, *sizes, "-o", out]
+    done = subprocess.run(
+        command("measure_cuts.py", *given), env=place, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    rows = {row["made"]: row for row in json.loads(out.read_text())["rows"]}
+    for method in ("short", "collage"):  # the very figures of the evaluation
+        assert rows[method]["values"] == pytest.approx(known[method], rel=1e-3)
+    assert rows["short repeated"]["values"] != rows["short"]["values"]
+    wrong = run("measure_cuts.py", "--run", tmp_path / "nowhere", "--data", data)
+    assert wrong.returncode == 2 and "nowhere: no folder of an evaluation" in wrong.stderr
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_usual_lengths_are_fitted_to_the_clips_and_written_into_the_card(tmp_path: Path) -> None:
