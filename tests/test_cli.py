@@ -248,6 +248,7 @@ def test_help_gives_units_ranges_and_defaults(command):
         assert words in text
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_progress_bar(home):
     leader, follower = pty.openpty()
     # A narrow reason for 300 steps: the bar must have time to show that it moves.

@@ -1,6 +1,7 @@
 """`bridge` and `edit`: motions from files, what becomes of them, and files that are none."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,21 @@ EMPTY_BVH = (
 )
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Where the motions of `two` stay for the tests after the first."""
+    return tmp_path_factory.mktemp("kept")
+
+
 @pytest.fixture
-def two(command):
+def two(command, kept):
     """A motion that walks and one that runs, each as .npz and .bvh, in the folder above."""
     for name, prompt in (("walk", f"{WALKS}::3"), ("run", f"{RUNS}::2.5")):
-        made = command("generate", prompt, *QUICK, "-o", f"../{name}.npz", "-o", f"../{name}.bvh")
-        assert made[0] == 0
+        files = [kept / f"{name}.npz", kept / f"{name}.bvh"]
+        if not all(file.exists() for file in files):
+            assert command("generate", prompt, *QUICK, "-o", files[0], "-o", files[1])[0] == 0
+        for file in files:
+            shutil.copy(file, "..")
     return command
 
 

@@ -78,6 +78,7 @@ TIGHT = {"rtol": 1e-12, "atol": 1e-12}
 # --- laws ---
 
 
+@pytest.mark.slow
 @given(graphs())
 @settings(deadline=None, max_examples=40)
 def test_one_batched_call_equals_the_loop_over_regions(graph: Graph) -> None:

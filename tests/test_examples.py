@@ -139,6 +139,7 @@ def test_edit(example):
     assert 0 < off[0] < off[2]
 
 
+@pytest.mark.slow
 def test_bridge(example):
     out, written = example(9)
     assert written == {"first.bvh", "second.bvh", "joined.bvh"}
@@ -169,6 +170,7 @@ def test_morph(example):
     assert len(numbers(out.splitlines()[-1], r" (\d\S+)")) == 9
 
 
+@pytest.mark.slow
 def test_tree(example):
     out, written = example(11)
     assert written == {"way_0.bvh", "way_1.bvh", "way_2.bvh"}

@@ -54,6 +54,7 @@ def clips(count: int, seed: int) -> list[Clip]:
     return made
 
 
+@pytest.mark.slow
 def test_the_fit_finds_what_actions_last_and_how_many_last_no_longer() -> None:
     line = fit_usual_length(clips(400, 0))
     share, shorter = explained(line, clips(200, 1), seed=5)

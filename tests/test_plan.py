@@ -232,6 +232,7 @@ def test_a_full_disk_leaves_no_temporary_file(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_plan_of_5000_segments_is_read_in_moments(tmp_path):
     plan = plan_from_prompts([f"a person walks {i}::3" for i in range(5000)])
     began = time.process_time()

@@ -174,6 +174,7 @@ def test_laws_of_random_plans(segments, loop, overlap, variables):
     assert all((a, b) == (b0, b) for (_, b0), (a, b) in pairwise(graph.segments))
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(
     plans,
@@ -313,6 +314,7 @@ def test_the_drawing_shows_prompts_overlaps_and_rows():
     assert max(map(len, text.splitlines())) <= 110
 
 
+@pytest.mark.slow
 def test_a_plan_of_5000_segments_is_built_and_drawn_in_a_second_or_so():
     plan = plan_from_prompts([f"a person does thing {i % 9}" for i in range(5000)], loop=True)
     began = time.process_time()

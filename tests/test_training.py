@@ -53,6 +53,7 @@ def weights(run: Trainer) -> dict[str, Tensor]:
     return {**run.network.state_dict(), **{f"average {k}": v for k, v in run.average.weights.items()}}
 
 
+@pytest.mark.slow
 def test_loss_falls(tmp_path: Path) -> None:
     run = trainer(tmp_path)
     before = run.validate([batch(1000)])[0]

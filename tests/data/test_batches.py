@@ -4,6 +4,7 @@ from collections import Counter
 from itertools import islice
 
 import numpy as np
+import pytest
 import torch
 
 from collage_motion.data.batches import MIN_CROP, BatchMaker, Recording
@@ -29,6 +30,7 @@ def maker(**options: object) -> BatchMaker:
     return BatchMaker(recordings(), WordPieceEncoder(), MEAN, STD, 16, **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_rows_are_pieces_of_their_clips_and_padding_is_zero() -> None:
     lengths = []
     for batch in islice(maker().blocks(), 20):

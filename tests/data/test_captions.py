@@ -257,6 +257,7 @@ def test_an_unknown_cmu_entry_is_told_as_it_stands() -> None:
     assert "a person performs cartwheel" in captions.captions_for_cmu("Cartwheel")
 
 
+@pytest.mark.slow
 def test_a_caption_is_known_by_its_content() -> None:
     for content in captions.CONTENTS:
         for style in ("sad", "normal"):

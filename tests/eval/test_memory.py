@@ -27,6 +27,7 @@ def test_the_peak_is_that_of_the_block_alone() -> None:
     assert 55 * MB < between < 80 * MB
 
 
+@pytest.mark.slow
 def test_memory_that_tensors_give_back_does_not_count_for_the_next() -> None:
     many = [torch.ones(2000) for _ in range(20_000)]  # small blocks, which an allocator likes to keep
     del many

@@ -57,6 +57,7 @@ def test_a_clip_asks_for_its_content_and_seeds_ask_otherwise() -> None:
     assert tasks[2] == sampler_steps.clip_task("walk", 3.0, 2)
 
 
+@pytest.mark.slow
 def test_more_steps_come_nearer_to_many(model: Model, tmp_path: Path) -> None:
     references = References(tmp_path, "x")
     rows = {

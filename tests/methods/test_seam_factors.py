@@ -67,6 +67,7 @@ def test_the_sum_is_as_good_as_without_on_a_markov_chain() -> None:
         assert errors[1] < errors[0] and errors[1] < 0.03
 
 
+@pytest.mark.slow
 def test_two_thousand_changes_take_no_time() -> None:
     plan = Plan(tuple(Segment(("walk", "run")[k % 2], 1.6) for k in range(2000)))
     graph = with_seam_factors(build(plan, LIMITS, 0.6), LIMITS)

@@ -197,6 +197,7 @@ def test_wrong_calls_end_in_one_line(
     assert message in err and err.count("\n") == 1
 
 
+@pytest.mark.slow
 @needs_transformers
 @pytest.mark.parametrize(
     "variant",

@@ -54,6 +54,7 @@ def reference(tower: OpenAiClip, encoder: ClipEncoder, prompt: str) -> np.ndarra
     return tower(torch.tensor([ids + [0] * (77 - len(ids))]))[0].numpy()
 
 
+@pytest.mark.slow
 @needs_transformers
 def test_archive_and_folder_give_the_features_of_the_tower(
     tower: OpenAiClip, archive: Path, folder: Path
