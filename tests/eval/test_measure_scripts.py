@@ -164,6 +164,9 @@ def test_what_cuts_cost_is_measured_beside_whole_clips(tmp_path: Path) -> None:
     assert list(rows) == cut + again
     assert rows["cut", 1.0]["above_floor"] == 0.0 and all(len(row["values"]) == 2 for row in rows.values())
     assert len({row["fid"] for row in rows.values()}) == len(rows)
+    assert all(
+        0 <= row["r_precision_3"] <= 1 and len(row["r_precision_3_values"]) == 2 for row in rows.values()
+    )
     assert run("measure_cuts.py", "--replications", 1).returncode == 2
 
 
@@ -191,9 +194,7 @@ def test_an_evaluations_own_clips_are_laid_end_to_end_too(tmp_path: Path) -> Non
     place = os.environ | {"COLLAGE_DATA": str(data), "HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-m", "collage_motion", *map(str, asked)], env=place, check=False)
     assert done.returncode == 0
-    known = {
-        row["method"]: row["fid"]["values"] for row in json.loads((folder / "long.json").read_text())["rows"]
-    }
+    known = {row["method"]: row for row in json.loads((folder / "long.json").read_text())["rows"]}
     out = tmp_path / "cuts.json"
     given = ["--run", folder, "--set", "steps=1", "--data", data, *sizes, "-o", out]
     done = subprocess.run(
@@ -202,7 +203,8 @@ def test_an_evaluations_own_clips_are_laid_end_to_end_too(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     rows = {row["made"]: row for row in json.loads(out.read_text())["rows"]}
     for method in ("short", "collage"):  # the very figures of the evaluation
-        assert rows[method]["values"] == pytest.approx(known[method], rel=1e-3)
+        assert rows[method]["values"] == pytest.approx(known[method]["fid"]["values"], rel=1e-3)
+        assert rows[method]["r_precision_3"] == pytest.approx(known[method]["r_precision_3"]["mean"])
     assert rows["short repeated"]["values"] != rows["short"]["values"]
     wrong = run("measure_cuts.py", "--run", tmp_path / "nowhere", "--data", data)
     assert wrong.returncode == 2 and "nowhere: no folder of an evaluation" in wrong.stderr
