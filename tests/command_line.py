@@ -1,9 +1,24 @@
 """What tests of the command line share: quick options, and how a refusal looks."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
+from typing import Any
 
 QUICK = ["--model", "tiny", "--steps", "2"]
+PROMPTS = ["a person walks::2", "a person runs::2"]
+
+
+def started(arguments: Sequence[str], **more: Any) -> "subprocess.Popen[str]":
+    """The command as a process of its own, in the working folder."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "collage_motion", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **more,
+    )
 
 
 def refused(result: tuple[int, str, str], *parts: str, left: Sequence[str] = ()) -> None:
