@@ -1,4 +1,4 @@
-"""Windows of 60 frames around seams and random ones of real motion, as feature rows: transitions are scored on them."""
+"""Pieces of motions, as feature rows: windows of 60 frames around seams, random ones of real motion, cuts and crops."""
 
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple

@@ -5,9 +5,9 @@
 Clips are cut where their actions begin and end. A random stretch of a long motion is not, nor is one of a real clip.
 What real stretches score says how much of a composer's FID in protocol `long` is not the composer's: those of single
 clips, and those of motions of 24 s that are one real clip over and over, faded into itself. So do R-precision and, with
-a classifier, how many contents are named right. Nothing is generated. Takes three minutes. With --run, the folder of an
-`eval` of that protocol with the same seed, also its single clips (`short`), these laid end to end in the same way, and
-its collages.
+a classifier, how many contents are named right: these suffer by the fading, not by the crop. Nothing is generated.
+Takes three minutes. With --run, the folder of an `eval` of that protocol with the same seed, also its single clips
+(`short`), these laid end to end in the same way, and its collages.
 """
 
 import argparse
@@ -48,7 +48,7 @@ SAYS = {
     "collage": "collages with overlaps of {:.1f} s, cropped",
 }
 MOST_FRAMES = 160
-"""The default model's longest window, so the clips are those of the default run."""
+"""The default model's longest window, so the clips are those of the default run; --run has its own."""
 
 Kind = tuple[str, float]
 """What was made, and its share or overlap."""
@@ -205,7 +205,7 @@ def main() -> None:
     values: dict[Kind, list[Found]] = {}
     for replication in range(options.replications):
         draw = derived(options.seed, "draw", replication)
-        drawn = testbed.draw(draw, options.samples, MIN_FRAMES, MOST_FRAMES)
+        drawn = testbed.draw(draw, options.samples, MIN_FRAMES, run.most if run is not None else MOST_FRAMES)
         reference = Reference(testbed, drawn, draw)
         real = [row.features for row in drawn.asked]
         for (kind, clips), (_, answers) in zip(
