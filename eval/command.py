@@ -84,7 +84,7 @@ def run_request(request: Request, watch: Watch, share: Share | None = None) -> d
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds_this_time": round(time.time() - began, 1),
         "rows": table,
-        "comparisons": comparisons(table),
+        "comparisons": comparisons(table, protocol.name),
         "jerk_curves": judge.mean_curves(),
         "notes": notes(request, evaluation, judge.sizes, made_by, meanings),
     }

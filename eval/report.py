@@ -135,12 +135,14 @@ def markdown(report: Mapping[str, Any]) -> str:
 
 
 def _compared(comparison: Mapping[str, Any]) -> list[str]:
-    paper = comparison["paper"]
+    paper, goal = comparison["paper"], comparison["goal"]
     reached = {True: "yes", False: "no", None: "the runs do not tell"}[comparison["met"]]
+    if goal is None and comparison["doubt"] is None:
+        reached = "-"
     if comparison["doubt"] is not None:
         reached += f": {comparison['doubt']}"
     here = shown(comparison["mean"], comparison["ci95"])
-    return [comparison["figure"], here, "-" if paper is None else f"{paper:g}", comparison["goal"], reached]
+    return [comparison["figure"], here, "-" if paper is None else f"{paper:g}", goal or "-", reached]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -88,3 +88,11 @@ def test_where_the_real_sets_are_not_disjoint_fid_is_compared_as_it_is():
     found = {c["figure"]: c["mean"] for c in comparisons(rows)}
     assert found["FID(collage) / FID(short)"] == pytest.approx(1.0)
     assert found["transition FID / motion FID (collage)"] == pytest.approx(2.05 / 2.01)
+
+
+def test_what_the_paper_measured_in_long_is_no_measure_of_other_protocols():
+    rows = rows_of(short=[1.0, 1.02, 0.98], collage=[1.3, 1.32, 1.29], replacement=[2.6, 2.7, 2.5])
+    single, other = comparisons(rows, "compose")
+    assert single["mean"] > 1 and (single["paper"], single["goal"], single["met"]) == (None, None, None)
+    assert (other["paper"], other["goal"], other["met"]) == (None, "above 1", True)
+    assert comparisons(rows)[1]["paper"] == 2.1
