@@ -97,6 +97,7 @@ PUBLISHED = {
         "### Long motion against real motion",
         {"naive", "replacement", "reconstruction", "consensus", "handshake"},
     ),
+    "compose": ("### Many prompts against real motion", {"consensus", "handshake", "blend"}),
 }
 PLAIN = {
     "fid",
