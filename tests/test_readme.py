@@ -98,6 +98,7 @@ PUBLISHED = {
         {"naive", "replacement", "reconstruction", "consensus", "handshake"},
     ),
     "compose": ("### Many prompts against real motion", {"consensus", "handshake", "blend"}),
+    "loop": ("### Loops against real motion", {"consensus", "handshake"}),
 }
 PLAIN = {
     "fid",
