@@ -76,12 +76,12 @@ class Scene:
     @cached_property
     def joints(self) -> list[NDArray[Any]]:
         """Joints (F, 22, 3) in metres of the whole motions, from the positions of their features."""
-        return _joints(self.motions)
+        return joints_of(self.motions)
 
     @cached_property
     def piece_joints(self) -> list[NDArray[Any]]:
         """Joints (F, 22, 3) in metres of the pieces; of the whole motions where nothing of them stands for a clip."""
-        return _joints(self.pieces) if len(self.pieces) else self.joints
+        return joints_of(self.pieces) if len(self.pieces) else self.joints
 
     @cached_property
     def curves(self) -> Floats | None:
@@ -89,5 +89,6 @@ class Scene:
         return seam_curves(self.joints, self.seams) if any(map(len, self.seams)) else None
 
 
-def _joints(motions: Sequence[Rows]) -> list[NDArray[Any]]:
+def joints_of(motions: Sequence[Rows]) -> list[NDArray[Any]]:
+    """Joints (F, 22, 3) in metres of raw features (F, 263), in double precision."""
     return [np.asarray(features_to_joints(rows.astype(np.float64))) for rows in motions]

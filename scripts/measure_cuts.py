@@ -31,10 +31,10 @@ from collage_motion.eval.metrics import BATCH, fid, half_width
 from collage_motion.eval.own_evaluator import FOLDER, WEIGHTS, load_own_evaluator
 from collage_motion.eval.protocols import derived, get_protocol
 from collage_motion.eval.running import Evaluation
-from collage_motion.eval.testbed import Drawn, OwnTestbed
+from collage_motion.eval.scene import joints_of
+from collage_motion.eval.testbed import Drawn, OwnTestbed, Testbed
 from collage_motion.eval.windows import Rows, cuts, random_crops, repeated
 from collage_motion.export.atomic import replacing
-from collage_motion.features import features_to_joints
 from collage_motion.skeleton import FPS
 
 SHARES = (1.0, 0.9, 0.75, 0.5)
@@ -61,7 +61,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, help="prepared file (default: $COLLAGE_DATA)")
+    parser.add_argument("--data", type=Path, help="prepared file, not with --run (default: $COLLAGE_DATA)")
     parser.add_argument(
         "--replications", type=int, default=5, help="deals of the split (default: %(default)s)"
     )
@@ -82,6 +82,8 @@ def arguments() -> argparse.Namespace:
     options = parser.parse_args()
     if options.replications < 2 or options.samples < 4:
         parser.error("--replications must be at least 2, --samples at least 4")
+    if options.run is not None and options.data is not None:
+        parser.error("--data: not with --run, whose clips are those of $COLLAGE_DATA")
     return options
 
 
@@ -99,6 +101,12 @@ def run_of(options: argparse.Namespace) -> Evaluation | None:
             seed=options.seed, settings=settings_from(options.set), device="cpu",
         )
     )  # fmt: skip
+
+
+def testbed_of(data: Path | None) -> Testbed:
+    """The real clips of a prepared file and what judges them; contents are judged where there is a classifier."""
+    classifier = load_classifier() if DEFAULT_PATH.expanduser().exists() else None
+    return OwnTestbed(load_benchmark(data), load_own_evaluator(), classifier)
 
 
 def made_of(clips: Sequence[Rows], draw: int) -> Iterator[tuple[Kind, list[Rows]]]:
@@ -134,7 +142,7 @@ def crops_of(clips: Sequence[Rows], overlap: float, draw: int) -> list[Rows]:
 class Reference:
     """What clips are judged by: whole real ones, stretches of them, and the captions asked for, embedded once."""
 
-    def __init__(self, testbed: OwnTestbed, drawn: Drawn, draw: int) -> None:
+    def __init__(self, testbed: Testbed, drawn: Drawn, draw: int) -> None:
         self.testbed, self.asked, self.draw = testbed, drawn.asked, draw
         self.whole = testbed.embed_motions(drawn.reference)
         self.stretches = testbed.embed_motions(
@@ -159,8 +167,8 @@ class Reference:
             ),
         }
         if self.testbed.classifier is not None:
-            joints = [np.asarray(features_to_joints(rows.astype(np.float64))) for rows in answers]
-            found["content_accuracy"] = content_accuracy(self.testbed.classifier, joints, self.contents).exact
+            named = content_accuracy(self.testbed.classifier, joints_of(answers), self.contents)
+            found["content_accuracy"] = named.exact
         return found
 
 
@@ -200,8 +208,7 @@ def main() -> None:
     """Measure, print, write."""
     options = arguments()
     run = run_of(options)
-    classifier = load_classifier() if DEFAULT_PATH.expanduser().exists() else None
-    testbed = OwnTestbed(load_benchmark(options.data), load_own_evaluator(), classifier)
+    testbed = run.testbed if run is not None else testbed_of(options.data)
     values: dict[Kind, list[Found]] = {}
     for replication in range(options.replications):
         draw = derived(options.seed, "draw", replication)
@@ -217,7 +224,7 @@ def main() -> None:
     rows = [row_of(kind, found, values["cut", 1.0]) for kind, found in values.items()]
     print(
         f"{'clips':54s} {'FID':>6s}  {'above floor':>15s}  {'of cuts':>15s}  {'R@3':>14s}"
-        + ("" if classifier is None else f"  {'contents':>14s}")
+        + ("" if testbed.classifier is None else f"  {'contents':>14s}")
     )
     for row in rows:
         print(line_of(row))

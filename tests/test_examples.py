@@ -83,9 +83,8 @@ def test_one_clip(example):
 def test_a_chain(example, tmp_path):
     out, written = example(2)
     assert written == {"chain.bvh", "plan.yaml"}
-    assert (
-        "in 4 windows and 3 overlaps on a line" in out
-    )  # one prompt is longer than what it asks for usually is
+    # Three prompts, one of which is longer than what it asks for usually is.
+    assert "in 4 windows and 3 overlaps on a line" in out
     assert "frames  60 to 119: a person waves with both hands" in out
     assert collage_motion.read_plan(tmp_path / "out" / "02_plan.yaml").segments[1].overlap == 1.0
 

@@ -143,6 +143,20 @@ def test_the_tables_are_those_of_the_published_runs(published):
             )
 
 
+def test_the_ratios_of_long_motion_are_those_of_the_published_run():
+    report = json.loads((ROOT / "eval" / "results" / "long.json").read_text(encoding="utf-8"))
+    section = TEXT.split(f"{PUBLISHED['long'][0]}\n")[1].split("\n### ")[0]
+    table = re.search(r"^\| ratio \|.*?\n\n", section, re.MULTILINE | re.DOTALL)[0]
+    told = re.findall(r"([\d.]+) ± ([\d.]+)", table)
+
+    def says(text, value):
+        return round(value, len(text.partition(".")[2])) == float(text)
+
+    assert len(told) == len(report["comparisons"]) > 8
+    for ratio in report["comparisons"]:
+        assert any(says(a, ratio["mean"]) and says(b, ratio["ci95"]) for a, b in told), ratio["figure"]
+
+
 def test_the_published_runs_are_whole_and_of_the_shipped_model(published):
     _, report = published
     assert report["replications"] >= 5 and report["samples"] >= 256 and not report["quick"]

@@ -196,7 +196,7 @@ def test_an_evaluations_own_clips_are_laid_end_to_end_too(tmp_path: Path) -> Non
     assert done.returncode == 0
     known = {row["method"]: row for row in json.loads((folder / "long.json").read_text())["rows"]}
     out = tmp_path / "cuts.json"
-    given = ["--run", folder, "--set", "steps=1", "--data", data, *sizes, "-o", out]
+    given = ["--run", folder, "--set", "steps=1", *sizes, "-o", out]
     done = subprocess.run(
         command("measure_cuts.py", *given), env=place, capture_output=True, text=True, check=False
     )
@@ -206,7 +206,9 @@ def test_an_evaluations_own_clips_are_laid_end_to_end_too(tmp_path: Path) -> Non
         assert rows[method]["values"] == pytest.approx(known[method]["fid"]["values"], rel=1e-3)
         assert rows[method]["r_precision_3"] == pytest.approx(known[method]["r_precision_3"]["mean"])
     assert rows["short repeated"]["values"] != rows["short"]["values"]
-    wrong = run("measure_cuts.py", "--run", tmp_path / "nowhere", "--data", data)
+    wrong = run("measure_cuts.py", "--run", folder, "--data", data)
+    assert wrong.returncode == 2 and "--data: not with --run" in wrong.stderr
+    wrong = run("measure_cuts.py", "--run", tmp_path / "nowhere")
     assert wrong.returncode == 2 and "nowhere: no folder of an evaluation" in wrong.stderr
     assert not (tmp_path / "nowhere").exists()
 
