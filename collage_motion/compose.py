@@ -13,6 +13,7 @@ from collage_motion.denoiser import Denoiser, WindowDenoiser
 from collage_motion.errors import GraphError
 from collage_motion.graph import Graph
 from collage_motion.padding import Padding
+from collage_motion.weights import check_whole, mean_weights, tapered_weights
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,11 @@ PLAIN: Final = Guidance()
 
 
 def compose(
-    graph: Graph, denoiser: WindowDenoiser, padding: Padding | None = None, guidance: Guidance = PLAIN
+    graph: Graph,
+    denoiser: WindowDenoiser,
+    padding: Padding | None = None,
+    guidance: Guidance = PLAIN,
+    taper: int = 0,
 ) -> Denoiser:
     """The posterior mean of the whole canvas by the Bethe sum of its regions (DiffCollage eq. 6, 7 and 10).
 
@@ -48,11 +53,12 @@ def compose(
     sample and region and one more for each that is guided, samples outermost. Differs from DiffCollage's released
     code, which averages the seam of a circle: here every overlap is subtracted once. With `padding` the window
     denoiser is shown windows of that many frames, all of them to be read; what it predicts behind a window counts
-    nowhere. Raises GraphError for a canvas of another shape.
+    nowhere. taper: frames over which a window's part sets in at the ends of overlaps (`weights.tapered_weights`), 0 as
+    in the equations. Raises GraphError for a canvas of another shape.
     """
-    every = np.arange(len(graph.regions))
-    weights = np.broadcast_to(graph.index.counts[:, None], graph.index.frames.shape)
-    return _wired(graph, denoiser, every, weights, padding, guidance)
+    weights = tapered_weights(graph, taper)
+    rows = np.flatnonzero(np.any(weights != 0.0, axis=(1, 2)))
+    return _wired(graph, denoiser, rows, weights[rows], padding, guidance)
 
 
 def average(
@@ -83,38 +89,12 @@ def weighted(
         raise GraphError(f"weights: got shape {np.shape(weights)}; this graph needs {table.frames.shape}")
     weights = np.where(table.valid, weights, 0.0)
     rows = np.flatnonzero(np.any(weights != 0.0, axis=1))
-    _check_channels(graph, rows)
+    check_whole(graph, rows)
     sums = np.bincount(table.frames.ravel(), weights.ravel(), minlength=graph.n_frames)
     if not np.allclose(sums, 1.0, rtol=0.0, atol=1e-9):
         at = int(np.abs(sums - 1.0).argmax())
         raise GraphError(f"weights: at frame {at} they sum to {sums[at]:g}, which must be 1")
-    return _wired(graph, denoiser, rows, weights[rows], padding, guidance)
-
-
-def outer_regions(graph: Graph) -> NDArray[np.int64]:
-    """Numbers of the graph's windows; raises GraphError for one that writes some channels only.
-
-    Their predictions could not be averaged.
-    """
-    _check_channels(graph, graph.window_numbers)
-    return graph.window_numbers
-
-
-def mean_weights(graph: Graph) -> NDArray[np.float64]:
-    """Weights (R, T) for `weighted` that average the windows; those of other regions are zero."""
-    table, rows = graph.index, outer_regions(graph)
-    cover = np.bincount(table.frames[rows][table.valid[rows]], minlength=graph.n_frames)
-    weights = np.zeros(table.frames.shape)
-    weights[rows] = 1.0 / cover[table.frames[rows]]
-    return weights
-
-
-def _check_channels(graph: Graph, rows: NDArray[np.int64]) -> None:
-    for row in rows:
-        if graph.regions[row].channels is not None:
-            raise GraphError(
-                f"region {row} writes some channels only; averaging needs windows that write all"
-            )
+    return _wired(graph, denoiser, rows, weights[rows, :, None], padding, guidance)
 
 
 def _wired(
@@ -181,14 +161,6 @@ def _check(graph: Graph, x: Tensor, padding: Padding | None) -> None:
         raise GraphError(f"canvas: got {x.shape[0]} samples; the padding has {len(padding.seeds)} seeds")
 
 
-def _writes(graph: Graph) -> NDArray[np.float64]:
-    """1 at the channels that each region writes (R, 1, C), 0 elsewhere."""
-    writes = np.zeros((len(graph.regions), 1, graph.n_channels or 0))
-    for own, region in zip(writes, graph.regions, strict=True):
-        own[:, slice(None) if region.channels is None else list(region.channels)] = 1.0
-    return writes
-
-
 @dataclass(frozen=True)
 class _Wiring:
     """What one call evaluates: R rows, regions of a graph padded to T frames, on a canvas of F frames.
@@ -215,13 +187,10 @@ class _Wiring:
         padding: Padding | None,
         guidance: Guidance,
     ) -> "_Wiring":
-        """Wiring of the regions `rows` (R,) with weights (R, T), none on channels a region does not write."""
+        """Wiring of the regions `rows` (R,) with weights (R, T, 1 or C)."""
         table, longest = graph.index, int(graph.index.lengths[rows].max())
         index = np.where(table.valid, table.frames, graph.n_frames)[:, :longest]
-        weights = np.asarray(weights, np.float64)[:, :longest, None]
-        if any(region.channels is not None for region in graph.regions):
-            weights = weights * _writes(graph)[rows]
-        chosen, prompts, weights = _guide(table.prompts[rows], weights, index[rows], guidance)
+        chosen, prompts, weights = _guide(table.prompts[rows], weights[:, :longest], index[rows], guidance)
         rows = rows[chosen]
         index, lengths, source = index[rows], table.lengths[rows], None
         if padding is not None:

@@ -86,15 +86,9 @@ class Graph:
 
     @cached_property
     def window_numbers(self) -> Ints:
-        """Numbers of the regions that are `windows`."""
-        flat, owners = self._flat()
-        crowd = np.bincount(flat, minlength=self.n_frames)[flat]
-        starts = np.searchsorted(owners, np.arange(len(self.regions)))
-        alone = np.minimum.reduceat(crowd, starts) == 1  # in some frame nothing else is
-        doubtful = [k for k, region in enumerate(self.regions) if region.count == 1 and not alone[k]]
-        corners = self._corners(doubtful) if doubtful else set()
-        chosen = [k for k, region in enumerate(self.regions) if region.count == 1 and k not in corners]
-        return np.array(chosen, np.int64)
+        """Numbers of the regions that are `windows` of all channels, or of some."""
+        found = set().union(*(self._windows_among(takes_part) for _, takes_part in self._channel_groups()))
+        return np.array(sorted(found), np.int64)
 
     @cached_property
     def windows(self) -> tuple[Region, ...]:
@@ -161,17 +155,30 @@ class Graph:
 
         return draw(self)
 
-    def _corners(self, numbers: Iterable[int]) -> set[int]:
-        """Those of the regions `numbers` that lie inside another and share their frames with none."""
-        sets = [frozenset(region.frames) for region in self.regions]
-        times = Counter(sets)
+    def _windows_among(self, takes_part: NDArray[np.bool_]) -> set[int]:
+        """The windows of those regions (R,) that write the same channel."""
+        flat, owners = self._flat()
+        chosen = takes_part[owners]
+        flat, owners, numbers = flat[chosen], owners[chosen], np.flatnonzero(takes_part)
+        crowd = np.bincount(flat, minlength=self.n_frames)[flat]
+        alone = (
+            np.minimum.reduceat(crowd, np.searchsorted(owners, numbers)) == 1
+        )  # in some frame nothing else is
+        found = [int(k) for k in numbers if self.regions[k].count == 1]
+        doubtful = set(found) - set(numbers[alone].tolist())
+        return set(found) - (self._corners(doubtful, numbers) if doubtful else set())
+
+    def _corners(self, doubtful: Iterable[int], numbers: Iterable[int]) -> set[int]:
+        """Those doubtful ones of the regions `numbers` that lie inside another and share their frames with none."""
+        sets = {int(k): frozenset(self.regions[k].frames) for k in numbers}
+        times = Counter(sets.values())
         touching: dict[int, list[frozenset[int]]] = {}
-        for own in sets:
+        for own in sets.values():
             for frame in own:
                 touching.setdefault(frame, []).append(own)
         return {
             k
-            for k in numbers
+            for k in doubtful
             if times[sets[k]] == 1 and any(sets[k] < other for other in touching[min(sets[k])])
         }
 

@@ -205,6 +205,7 @@ def sample(
         Padding(frames, tuple(seeds), settings.padding) if frames else None,
         settings.blend,
         settings.reconstruction_weight,
+        round(settings.taper * model.card.fps),
         Guidance(settings.guidance, settings.share_guidance, settings.guidance_above),
         None if begin is None else torch.from_numpy(model.normaliser.normalise(begin)).to(model.device),
         condition,

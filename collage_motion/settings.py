@@ -40,6 +40,9 @@ class Settings:
     several: "usual": about as long as what its prompt asks for usually does (`lengths`), where the card says so;
     "longest": as long as the model allows; or seconds.
     variables: what an overlap is told (see `topology.chain`).
+    taper: seconds over which a window's part of the collage sets in where it begins to overlap another and fades where
+    it ends (`weights.tapered_weights`): set in at once (0, DiffCollage's equations as they stand) the motion jerks
+    there; from the overlap's own length on, windows pass linearly into one another and overlaps count nothing.
     sampler, spacing: names in `samplers.SAMPLERS` and `schedule.SPACINGS`. eta, order, churn: of the samplers that take
     them (`samplers.OPTIONS`), None for their own defaults. sigma_start: the first noise level: beside it a motion
     vanishes, and steps further up would be lost to those between it and 5, where content and style are decided.
@@ -61,6 +64,7 @@ class Settings:
     overlap: float = DEFAULT_OVERLAP
     window: float | Window = "usual"
     variables: Variables = "auto"
+    taper: float = 0.3
     sampler: str = "dpmpp"
     eta: float | None = None
     order: int | None = None
@@ -77,7 +81,15 @@ class Settings:
     reconstruction_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("guidance", "guidance_above", "overlap", "window", "blend", "reconstruction_weight"):
+        for name in (
+            "guidance",
+            "guidance_above",
+            "overlap",
+            "taper",
+            "window",
+            "blend",
+            "reconstruction_weight",
+        ):
             value = getattr(self, name)
             if name == "window" and value in get_args(Window):
                 continue
@@ -108,6 +120,8 @@ class Settings:
             raise CollageError(
                 f"guidance_above: got {self.guidance_above:g}; allowed: a noise level, 0 (guidance throughout) or more"
             )
+        if not 0 <= self.taper <= 60:
+            raise CollageError(f"taper: got {self.taper:g}; allowed: 0 to 60 seconds, usually 0.1 to 0.4")
         if self.precision not in get_args(Precision):
             raise CollageError(
                 f"precision: got {self.precision!r}; allowed: {', '.join(get_args(Precision))}"

@@ -15,7 +15,7 @@ from collage_motion.methods import METHODS
 from collage_motion.models import load_model
 from collage_motion.pipeline import pick_device
 
-from . import measuring, provenance
+from . import measuring, provenance, rechecking
 from .comparisons import comparisons
 from .entrants import ENTRANTS, rows_of, settings_of
 from .judging import Judge
@@ -75,9 +75,11 @@ def run_request(request: Request, watch: Watch, share: Share | None = None) -> d
     judge = Judge(evaluation)
     table = judge.run(watch)
     made_by, meanings = evaluation.makers(), evaluation.meanings()
+    rechecked = rechecking.recheck(evaluation, watch)
     report = {
         **describe(evaluation, request),
         "made_by": made_by,
+        "rechecked": rechecked,
         "distinct_meanings": meanings,
         "sizes": judge.sizes,
         "processes": share.processes,
@@ -86,7 +88,7 @@ def run_request(request: Request, watch: Watch, share: Share | None = None) -> d
         "rows": table,
         "comparisons": comparisons(table, protocol.name),
         "jerk_curves": judge.mean_curves(),
-        "notes": notes(request, evaluation, judge.sizes, made_by, meanings),
+        "notes": notes(request, evaluation, judge.sizes, made_by, rechecked, meanings),
     }
     paths = write_report(report, evaluation.prompts(), request.output, protocol.name)
     if can_plot():
@@ -244,6 +246,7 @@ def notes(
     evaluation: Evaluation,
     drawn: Mapping[str, int],
     made_by: Sequence[Mapping[str, Any]],
+    rechecked: Sequence[Mapping[str, Any]],
     meanings: Mapping[str, Any] | None,
 ) -> list[str]:
     """What a reader of the table has to know."""
@@ -269,7 +272,8 @@ def notes(
             0,
             "a quick look (few steps, short motions): it shows that everything works, nothing else",
         )
-    if warning := provenance.mixed(made_by):
+    said += rechecking.said(rechecked)
+    if warning := provenance.mixed(made_by, rechecking.same_code(rechecked)):
         said.insert(0, warning)
     if meanings is not None:
         usual = "" if meanings["batch"] == BATCH else f", not the usual {BATCH}"

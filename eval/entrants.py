@@ -24,7 +24,11 @@ _HALF: Final = "half of the window is known, as DiffCollage appendix C.3 has it"
 
 ENTRANTS: Final = {
     SHORT: Entrant({"method": "collage", "window": "longest"}, "one window has no overlap: the plain model"),
-    "collage": Entrant({}, "the library's defaults"),
+    "collage": Entrant(
+        {},
+        "in `compose` (3 replications) FID 2.95 above its floor without a taper, 2.50, 2.44, 2.44, 2.55 with "
+        "0.2, 0.3, 0.4, 0.6 s",
+    ),
     "naive": Entrant({}, "it has no setting of its own"),
     "replacement": Entrant(
         {"window": "longest"}, f"{_HALF}; FID 8.5 above its floor, 12.3 with usual lengths"

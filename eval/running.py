@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collage_motion.errors import CollageError, OutputError
+from collage_motion.methods import TAPERED
 from collage_motion.methods.seam_factors import with_seam_factors
 from collage_motion.models import Model
 from collage_motion.settings import Settings
@@ -92,9 +93,10 @@ class Part:
     def record(self) -> dict[str, Any]:
         """What the samples depend on besides the run: all settings of the method, whatever the defaults are.
 
-        Not the memory budget, on which nothing depends.
+        Not the memory budget, on which nothing depends, and the taper only of methods that have one.
         """
-        return {name: value for name, value in asdict(self.settings).items() if name != "max_tokens"}
+        away = {"max_tokens"} if self.settings.method in TAPERED else {"max_tokens", "taper"}
+        return {name: value for name, value in asdict(self.settings).items() if name not in away}
 
     @cached_property
     def marks(self) -> list[str]:

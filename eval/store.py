@@ -195,7 +195,7 @@ class Store:
             wanted = [number for number in shard.numbers if number < len(frames)]
             if not wanted:
                 continue
-            rows = _read_features(shard)
+            rows = read_features(shard)
             makers[shard.maker] += len(wanted)
             seconds += np.array(shard.seconds) * len(wanted) / len(shard.numbers)
             for number, features in zip(shard.numbers, rows, strict=True):
@@ -265,7 +265,8 @@ def _read_head(path: Path, wanted: str, settings: Mapping[str, Any]) -> Shard:
     return Shard(path, tuple(map(int, numbers)), (wall, cpu), tuple(map(str, marks)), maker)
 
 
-def _read_features(shard: Shard) -> NDArray[np.float32]:
+def read_features(shard: Shard) -> NDArray[np.float32]:
+    """Features (S, F, 263) of a file of motions; raises DataError for a broken one."""
     with _reading(shard.path) as file:
         features = np.asarray(file["features"])
         if features.ndim != 3 or features.dtype != np.float32 or len(features) != len(shard.numbers):

@@ -19,7 +19,7 @@ LAYERS = (
     ("nouns", {"plan", "story", "counting", "graph", "diagram", "card"}),
     ("nouns of numbers", {"motion", "schedule", "rotation", "noise", "tensor_files"}),
     ("second nouns", {"topology", "gradual", "word_vectors", "nearest", "lengths", "features", "extraction",
-                      "denoiser", "padding"}),
+                      "denoiser", "padding", "weights"}),
     ("verbs", {"compose", "samplers", "conditioning", "methods", "kinematics"}),
     ("leaves", {"models", "text", "export", "data", "losses", "training", "settings"}),
     ("whole", {"pipeline", "bridging", "recordings"}),

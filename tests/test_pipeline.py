@@ -293,6 +293,8 @@ def test_things_of_a_wrong_kind_are_named(model: Model) -> None:
         ("steps", True, "steps: got True; allowed: a whole number"),
         ("guidance", "a", "guidance: got 'a'; allowed: a number"),
         ("blend", None, "blend: got None; allowed: a number"),
+        ("taper", -0.1, r"taper: got -0\.1; allowed: 0 to 60 seconds"),
+        ("taper", "x", "taper: got 'x'; allowed: a number"),
     ],
 )
 def test_settings_that_are_no_numbers_are_told(field: str, value: object, message: str) -> None:

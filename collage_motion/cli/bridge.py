@@ -53,7 +53,7 @@ Condition = Annotated[
 
 @with_settings(
     "steps", "guidance", "guidance_above", "share_guidance", "overlap", "sampler", "eta", "order", "churn", "spacing",
-    "precision", "padding", "method", "blend", "reconstruction_weight", method=ON_GRAPHS_ONLY,
+    "precision", "padding", "method", "blend", "taper", "reconstruction_weight", method=ON_GRAPHS_ONLY,
 )  # fmt: skip
 def bridge(
     first: First,

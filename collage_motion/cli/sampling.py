@@ -9,7 +9,7 @@ import typer
 
 from collage_motion.cli.options import number, one_of
 from collage_motion.errors import CollageError
-from collage_motion.methods import METHODS, ON_GRAPHS, check_method
+from collage_motion.methods import METHODS, ON_GRAPHS, TAPERED, check_method
 from collage_motion.samplers import SAMPLERS
 from collage_motion.schedule import SPACINGS
 from collage_motion.settings import Precision, Settings
@@ -137,6 +137,11 @@ OPTIONS: Final[dict[str, Any]] = {
         float, 0, 1, "numbers from 0 to 1", "SHARE",
         f"For --method blend: 0 is consensus, 1 is collage.  [default: {Settings.blend:g}]",
     ),
+    "taper": _number(
+        float, 0, 60, "seconds from 0 to 60, usually 0.1 to 0.4", "SECONDS",
+        "For --method collage and blend: how long a window takes to set in where it overlaps another; 0 is the paper's "
+        f"sum as it stands, which jerks there.  [default: {Settings.taper:g}]",
+    ),
     "seam_factors": Annotated[
         bool,
         typer.Option("--seam-factors", help="With an extra window, told nothing, on each change of prompt."),
@@ -151,7 +156,7 @@ OPTIONS: Final[dict[str, Any]] = {
 
 ALL: Final = tuple(OPTIONS)
 ON_GRAPHS_ONLY: Final = _words(ON_GRAPHS, "How windows become one motion, as for `generate`.")
-_UNSET: Final = ("blend", "reconstruction_weight")
+_UNSET: Final = ("taper", "blend", "reconstruction_weight")
 """Fields with a default that the command line leaves to `Settings`, to know whether they are given."""
 
 
@@ -191,11 +196,12 @@ def check_settings(settings: dict[str, Any], loop: bool = False, condition: str 
     """
     chosen = Settings(**settings)
     check_method(chosen.method, loop=loop)
-    if "blend" in settings and chosen.method != "blend":
-        raise CollageError(
-            f"--blend {chosen.blend:g}: belongs to --method blend, the method is {chosen.method}; "
-            "add --method blend or leave --blend away"
-        )
+    for name, methods in (("taper", TAPERED), ("blend", ("blend",))):
+        if name in settings and chosen.method not in methods:
+            raise CollageError(
+                f"--{name} {settings[name]:g}: belongs to --method {' or '.join(methods)}, the method is "
+                f"{chosen.method}; add --method {methods[0]} or leave --{name} away"
+            )
     if "reconstruction_weight" in settings and "reconstruction" not in (condition, chosen.method):
         flag = "--condition" if condition else "--method"
         raise CollageError(

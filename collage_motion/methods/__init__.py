@@ -14,6 +14,9 @@ ON_GRAPHS = ("collage", "consensus", "blend")
 ON_CYCLES = ("collage", "consensus", "handshake", "blend")
 """The methods that can close a loop."""
 
+TAPERED = ("collage", "blend")
+"""The methods that count overlaps, whose windows set in over `Settings.taper`."""
+
 
 def get_method(name: str) -> "Method":
     """The method of that name; raises CollageError for a name there is none for."""

@@ -7,5 +7,8 @@ from collage_motion.methods.job import Job
 
 
 def collage(job: Job) -> Tensor:
-    """Sample the Bethe sum of the graph's regions: one round of the network a step, whatever the length."""
-    return job.sample(compose(job.graph, job.windows(), job.padding, job.guidance))
+    """Sample the Bethe sum of the graph's regions: one round of the network a step, whatever the length.
+
+    Windows set in over `job.taper` frames; with 0 the sum is that of the equations everywhere.
+    """
+    return job.sample(compose(job.graph, job.windows(), job.padding, job.guidance, job.taper))

@@ -12,7 +12,7 @@ from collage_motion.compose import compose, weighted
 from collage_motion.conditioning import noised, remaining
 from collage_motion.graph import Graph, Region
 from collage_motion.methods.job import Job
-from collage_motion.methods.sliding import depth_weights
+from collage_motion.weights import depth_weights
 
 STRENGTH = 0.9
 """Share of the steps that the second take runs through; PriorMDM leaves out 100 of 1,000."""

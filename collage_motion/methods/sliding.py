@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from collage_motion.card import Limits
-from collage_motion.compose import compose, outer_regions
+from collage_motion.compose import compose
 from collage_motion.conditioning import Condition, known
 from collage_motion.denoiser import Denoiser
 from collage_motion.graph import Graph, Region
 from collage_motion.methods.job import Job
 from collage_motion.samplers.steps import Progress
+from collage_motion.weights import depth_weights
 
 
 @dataclass(frozen=True)
@@ -99,20 +100,6 @@ def frame_prompts(graph: Graph) -> NDArray[np.int64]:
         owner[frames[deeper]] = row
         deepest[frames[deeper]] = depths[row, : len(frames)][deeper]
     return graph.index.prompts[owner]
-
-
-def depth_weights(graph: Graph) -> NDArray[np.float64]:
-    """Weights (R, T) of the windows that fall evenly towards their ends and sum to one at each frame.
-
-    In an overlap of two windows, a linear passage from one to the other.
-    """
-    table, rows = graph.index, outer_regions(graph)
-    place = np.arange(table.frames.shape[1])
-    depth = np.minimum(place + 1, table.lengths[:, None] - place)
-    weights = np.zeros(table.frames.shape)
-    weights[rows] = np.where(table.valid[rows], depth[rows], 0)
-    sums = np.bincount(table.frames.ravel(), weights.ravel(), minlength=graph.n_frames)
-    return weights / np.where(table.valid, sums[table.frames], 1.0)
 
 
 def _noise(job: Job, start: int, count: int, step: int) -> Tensor:

@@ -17,10 +17,11 @@ from tiny_model import write_tiny_model
 
 from collage_motion.cli import main
 from collage_motion.errors import CollageError, DataError, OutputError, PlanError
-from collage_motion.eval import command, plots, running
+from collage_motion.eval import command, plots, rechecking, running
 from collage_motion.eval.command import Request, run_request
 from collage_motion.eval.protocols import get_protocol
 from collage_motion.eval.running import Share
+from collage_motion.eval.sampling import perform
 from collage_motion.settings import Settings
 
 pytestmark = pytest.mark.slow  # every test makes a run of its own
@@ -160,18 +161,33 @@ def test_the_table_says_how_many_meanings_a_batch_holds(whole, place):
     assert f"- {line}" in (whole[1] / "long.md").read_text().splitlines()
 
 
-def test_motions_of_mixed_code_are_told(copied, monkeypatch):
+@pytest.mark.parametrize("changed", [False, True])
+def test_motions_of_mixed_code_are_made_again_and_told(copied, monkeypatch, changed):
     paths = sorted(samples(copied.output))
     for path in (paths[0], paths[-1]):
         path.unlink()
+    earlier = command.provenance.code()
     monkeypatch.setattr(command.provenance, "commit", lambda: "1" * 40)
     monkeypatch.setattr(command.provenance, "code", lambda: "1" * 16)
+    if changed:  # as by another formula; only that of the collage
+
+        def other(model, scripts, settings):
+            return perform(model, scripts, settings) + (0.25 if settings.window == "usual" else 0.0)
+
+        monkeypatch.setattr(rechecking, "perform", other)
     watch = Silent()
     report = run_request(copied, watch, Share())
     counts = {maker["commit"]: maker["motions"] for maker in report["made_by"]}
     assert len(counts) == 2 and sum(counts.values()) == 128 and 0 < counts["1" * 40] < 128
-    assert report["notes"][0].startswith("WARNING: the motions are of different making: code ")
-    assert any(line.startswith("- WARNING") and "1" * 40 in line for line in watch.lines)
+    again = {row["method"]: row for row in report["rechecked"]}
+    assert set(again) == {"short", "collage"} and all(row["made_by"] == earlier for row in again.values())
+    assert again["short"]["largest_difference"] == 0.0 < again["short"]["motions"] <= 32
+    assert again["collage"]["largest_difference"] == (pytest.approx(0.25, rel=1e-3) if changed else 0.0)
+    (line,) = [note for note in report["notes"] if "made again" in note]
+    assert line.startswith(f"motions of short, collage are of earlier code {earlier}; ")
+    assert line.endswith("other motions came of collage" if changed else "all came out the same, bit for bit")
+    assert report["notes"][0].startswith("WARNING: the motions are of different making: code ") is changed
+    assert any(line.startswith("- WARNING") and "1" * 40 in line for line in watch.lines) is changed
 
 
 def test_a_default_that_changed_is_seen(copied, monkeypatch):

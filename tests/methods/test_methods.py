@@ -17,13 +17,14 @@ from collage_motion.methods import METHODS, ON_GRAPHS, get_method
 from collage_motion.methods.handshake import MARGIN, transition
 from collage_motion.methods.job import Job
 from collage_motion.methods.seam_factors import with_seam_factors
-from collage_motion.methods.sliding import depth_weights, frame_prompts, stretches_of
+from collage_motion.methods.sliding import frame_prompts, stretches_of
 from collage_motion.methods.tally import Tally
 from collage_motion.noise import canvas_noise
 from collage_motion.padding import Padding
 from collage_motion.plan import Plan, Segment
 from collage_motion.samplers.euler import euler
 from collage_motion.topology import build
+from collage_motion.weights import depth_weights
 
 LIMITS = Limits(min_frames=8, max_frames=24, fps=10, min_variable_frames=4)
 PLAN = Plan((Segment("walk", 2.0), Segment("run", 1.6), Segment("wave", 5.2)))
@@ -94,8 +95,10 @@ def test_what_each_costs() -> None:
 def test_the_two_ends_of_the_blend() -> None:
     graph = graph_of_plan()
     for share, other in ((1.0, "collage"), (0.0, "consensus")):
-        made = get_method("blend")(job(graph, share=share))
-        torch.testing.assert_close(made, get_method(other)(job(graph)))
+        for taper in (0, 3):
+            made = get_method("blend")(job(graph, share=share, taper=taper))
+            torch.testing.assert_close(made, get_method(other)(job(graph, taper=taper)))
+    assert not torch.allclose(get_method("collage")(job(graph)), get_method("collage")(job(graph, taper=3)))
     # One step: linear in between.
     a, b, half = (get_method("blend")(job(graph, steps=1, share=s)) for s in (0.0, 1.0, 0.5))
     torch.testing.assert_close(half, (a + b) / 2)
