@@ -54,7 +54,7 @@ def compose(
     code, which averages the seam of a circle: here every overlap is subtracted once. With `padding` the window
     denoiser is shown windows of that many frames, all of them to be read; what it predicts behind a window counts
     nowhere. taper: frames over which a window's part sets in at the ends of overlaps (`weights.tapered_weights`), 0 as
-    in the equations. Raises GraphError for a canvas of another shape.
+    in the equations, and on grids. Raises GraphError for a canvas of another shape.
     """
     weights = tapered_weights(graph, taper)
     rows = np.flatnonzero(np.any(weights != 0.0, axis=(1, 2)))

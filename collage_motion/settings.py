@@ -40,9 +40,8 @@ class Settings:
     several: "usual": about as long as what its prompt asks for usually does (`lengths`), where the card says so;
     "longest": as long as the model allows; or seconds.
     variables: what an overlap is told (see `topology.chain`).
-    taper: seconds over which a window's part of the collage sets in where it begins to overlap another and fades where
-    it ends (`weights.tapered_weights`): set in at once (0, DiffCollage's equations as they stand) the motion jerks
-    there; from the overlap's own length on, windows pass linearly into one another and overlaps count nothing.
+    taper: seconds over which a window's part of the collage sets in from an end that lies under another window
+    (`weights.tapered_weights`); at once (0, DiffCollage's equations as they stand) the motion jerks there.
     sampler, spacing: names in `samplers.SAMPLERS` and `schedule.SPACINGS`. eta, order, churn: of the samplers that take
     them (`samplers.OPTIONS`), None for their own defaults. sigma_start: the first noise level: beside it a motion
     vanishes, and steps further up would be lost to those between it and 5, where content and style are decided.

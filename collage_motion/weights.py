@@ -26,8 +26,10 @@ def depth_weights(graph: Graph) -> Weights:
     In an overlap of two windows, a linear passage from one to the other.
     """
     table, rows = graph.index, outer_regions(graph)
+    place = np.arange(table.frames.shape[1])
+    depth = np.minimum(place + 1, table.lengths[:, None] - place)
     weights = np.zeros(table.frames.shape)
-    weights[rows] = np.where(table.valid[rows], _depth(graph)[rows], 0)
+    weights[rows] = np.where(table.valid[rows], depth[rows], 0)
     sums = np.bincount(table.frames.ravel(), weights.ravel(), minlength=graph.n_frames)
     return weights / np.where(table.valid, sums[table.frames], 1.0)
 
@@ -35,26 +37,48 @@ def depth_weights(graph: Graph) -> Weights:
 def tapered_weights(graph: Graph, rise: int) -> Weights:
     """Counting numbers (DiffCollage eq. 6) that set in gradually: (R, T, 1), or (R, T, C) where channels differ.
 
-    Where windows overlap, a window's weight rises from its end over `rise` frames, in equal steps, to one; what the
-    windows lack or have too much to sum to one is taken by the shared pieces in proportion to their counting numbers.
-    rise 0 gives the counting numbers themselves; one of the overlap's length or more the passage of `depth_weights`.
+    From an end that lies under another window, a window's part rises over `rise` frames, in equal steps, to one; a
+    shared piece counts as much as the least of the windows that hold it, and the whole is brought to one at every
+    frame. So no region's weight jumps where windows begin or end, but where a tree forks. rise 0 gives the counting
+    numbers themselves. Frames are those of a time line: on grids of pixels only 0 means something. Raises GraphError
+    for a rise below zero.
     """
+    if rise < 0:
+        raise GraphError(f"taper: got {rise} frames; allowed: 0 (the counting numbers as they are) or more")
     table = graph.index
-    outer = np.zeros(len(graph.regions), bool)
-    outer[graph.window_numbers] = True
-    writes = table.valid[:, :, None] * channels_written(graph)
-    windows = np.where(outer[:, None, None], writes, 0.0)
-    cover = _on_canvas(graph, windows)
-    share = np.minimum(1.0, _depth(graph) / (rise + 1.0))[:, :, None]
-    windows = windows * np.where(cover[table.frames] > 1, share, 1.0)
-    total = _on_canvas(graph, windows)
-    # Rises that meet before they are done would leave the rest to the shared pieces, whose weight must not be positive.
-    short = np.where((total > 0.0) & (total < 1.0), total, 1.0)
-    windows, total = windows / short[table.frames], total / short
-    # Elsewhere the counting numbers stand: of one window, or of several that write different channels.
-    of_pieces = np.where(cover > 1, (1.0 - total) / np.minimum(1.0 - cover, -1.0), 1.0)
-    pieces = table.counts[:, None, None] * writes * of_pieces[table.frames]
-    return np.where(outer[:, None, None], windows, pieces)
+    weights = table.counts[:, None, None] * table.valid[:, :, None] * channels_written(graph)
+    if not rise:
+        return weights.astype(np.float64)
+    tapered = weights * _parts(graph, rise)[:, :, None]
+    sums = _on_canvas(graph, tapered)
+    tapered /= np.where(sums > 0.0, sums, 1.0)[table.frames]
+    return np.where((sums > 0.0)[table.frames], tapered, weights)
+
+
+def _parts(graph: Graph, rise: int) -> Weights:
+    """How much of each region counts at its places (R, T): 1 inside, less near ends under other windows."""
+    table, numbers = graph.index, graph.window_numbers.tolist()
+    cover = np.bincount(
+        np.concatenate([table.frames[k, : table.lengths[k]] for k in numbers]), minlength=graph.n_frames
+    )
+    place = np.arange(table.frames.shape[1])
+    parts = np.ones(table.frames.shape)
+    holding: dict[int, list[int]] = {}
+    for k in numbers:
+        frames, length = graph.regions[k].frames, len(graph.regions[k].frames)
+        before = place + 1 if cover[frames[0]] > 1 else rise + 1
+        behind = length - place if cover[frames[-1]] > 1 else rise + 1
+        parts[k] = np.minimum(np.minimum(before, behind) / (rise + 1.0), 1.0)
+        for frame in frames:
+            holding.setdefault(frame, []).append(k)
+    places = {k: {frame: at for at, frame in enumerate(graph.regions[k].frames)} for k in numbers}
+    for k in sorted(set(range(len(graph.regions))) - set(numbers)):
+        frames = graph.regions[k].frames
+        holders = [w for w in holding.get(frames[0], ()) if places[w].keys() >= set(frames)]
+        for w in holders:
+            own = parts[w, [places[w][frame] for frame in frames]]
+            parts[k, : len(frames)] = np.minimum(parts[k, : len(frames)], own)
+    return parts
 
 
 def channels_written(graph: Graph) -> Weights:
@@ -83,12 +107,6 @@ def check_whole(graph: Graph, rows: Iterable[int]) -> None:
             raise GraphError(
                 f"region {row} writes some channels only; averaging needs windows that write all"
             )
-
-
-def _depth(graph: Graph) -> NDArray[np.int64]:
-    """How many frames from the nearer end of its region each place (R, T) lies, the first being 1."""
-    place = np.arange(graph.index.frames.shape[1])
-    return np.minimum(place + 1, graph.index.lengths[:, None] - place)
 
 
 def _on_canvas(graph: Graph, values: Weights) -> Weights:

@@ -273,7 +273,8 @@ def notes(
             "a quick look (few steps, short motions): it shows that everything works, nothing else",
         )
     said += rechecking.said(rechecked)
-    if warning := provenance.mixed(made_by, rechecking.same_code(rechecked)):
+    same = rechecking.same_code(rechecked, evaluation)
+    if warning := provenance.mixed(made_by, same):
         said.insert(0, warning)
     if meanings is not None:
         usual = "" if meanings["batch"] == BATCH else f", not the usual {BATCH}"

@@ -31,12 +31,10 @@ def maker(device: torch.device) -> dict[str, str | None]:
 def mixed(makers: Sequence[Mapping[str, Any]], same: Collection[str] = ()) -> str | None:
     """A line that says in what the makers of samples differ; None where they are all the same.
 
-    Commits with the same code, which differ in documents or in what is scored, are the same. same: codes that were
-    seen to make the same motions as the code that runs (see `rechecking`).
+    Commits with the same code, which differ in documents or in what is scored, are the same. same: codes that make
+    the same motions (see `rechecking`).
     """
-    makers = [
-        {**maker, "code": code()} if maker.get("code") in {*same, code()} else maker for maker in makers
-    ]
+    makers = [{**maker, "code": min(same)} if maker.get("code") in same else maker for maker in makers]
     names = dict.fromkeys(name for maker in makers for name in maker if name != "motions")
     found = {name: list(dict.fromkeys(maker.get(name) for maker in makers)) for name in names}
     if len(found.get("code", ())) == 1 and None not in found["code"]:

@@ -93,9 +93,10 @@ class Part:
     def record(self) -> dict[str, Any]:
         """What the samples depend on besides the run: all settings of the method, whatever the defaults are.
 
-        Not the memory budget, on which nothing depends, and the taper only of methods that have one.
+        Not the memory budget, on which nothing depends, and the taper only where windows overlap and have one.
         """
-        away = {"max_tokens"} if self.settings.method in TAPERED else {"max_tokens", "taper"}
+        alone = self.method.removesuffix(MULTIMODAL) == SHORT
+        away = {"max_tokens", "taper"} if alone or self.settings.method not in TAPERED else {"max_tokens"}
         return {name: value for name, value in asdict(self.settings).items() if name not in away}
 
     @cached_property
@@ -271,6 +272,14 @@ class Evaluation:
         """What made the motions that were read so far (`provenance.maker`), with how many each made."""
         counts = sum(self._makers.values(), Counter[str]())
         return [{**json.loads(maker), "motions": count} for maker, count in counts.most_common()]
+
+    def methods_of(self) -> dict[str | None, set[str]]:
+        """The methods whose motions that were read so far each code made."""
+        found: dict[str | None, set[str]] = {}
+        for (method, _), makers in self._makers.items():
+            for maker in makers:
+                found.setdefault(json.loads(maker).get("code"), set()).add(method)
+        return found
 
     def meanings(self) -> dict[str, Any] | None:
         """How many of the motions that R-precision ranks in a batch are asked for with different meanings, on average.

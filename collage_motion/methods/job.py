@@ -40,7 +40,7 @@ class Job:
     graph: windows and what they share. bind: makes the denoiser of windows for a table of prompts, with a memory
     budget. sigmas: falling noise levels. noise: stream 0 is the start, 1 + k belongs to step k. limits:
     lengths of the network's windows. share: of the sum in `blend`. weight: of the gradient in `reconstruction`.
-    taper: frames over which windows set in, in `collage`.
+    taper: frames over which windows set in, in `collage` and `blend`.
     start: x0 (S, F, C) of an existing motion, put under noise sigmas[0]; None starts from noise alone. condition:
     a wrapper around the denoiser of the canvas.
     """

@@ -52,6 +52,15 @@ def test_commits_that_share_the_code_of_samples_make_the_same_motions():
     assert "commit 12ab and 34cd" in str(provenance.mixed([nameless, {**nameless, "commit": "34cd"}]))
 
 
+def test_code_that_makes_the_same_motions_is_no_difference():
+    makers = [MAKER, {**MAKER, "code": "beef"}, {**MAKER, "code": "feed"}]
+    assert provenance.mixed(makers, {"c0de", "beef", "feed"}) is None
+    assert "code beef and feed" in str(provenance.mixed(makers, {"c0de", "beef"}))
+    assert "device" in str(
+        provenance.mixed([MAKER, {**MAKER, "code": "beef", "device": "cuda"}], {"c0de", "beef"})
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -136,7 +136,8 @@ def test_a_report_holds_what_is_needed_to_trust_it(whole):
     assert set(files) == {"evaluator", "evaluator_card"} and all(len(sum_) == 64 for sum_ in files.values())
     fields = set(Settings.__dataclass_fields__)
     for name in ("short", "collage"):
-        assert set(report["settings"][name]) == (fields - {"max_tokens"}) | {"why"}
+        away = {"max_tokens", "taper"} if name == "short" else {"max_tokens"}
+        assert set(report["settings"][name]) == (fields - away) | {"why"}
     real = report["rows"][0]
     assert real["fid"]["values"] == real["fid_floor"]["values"] == collage["fid_floor"]["values"]
     assert real["fid_above_floor"]["mean"] == 0.0
@@ -185,9 +186,55 @@ def test_motions_of_mixed_code_are_made_again_and_told(copied, monkeypatch, chan
     assert again["collage"]["largest_difference"] == (pytest.approx(0.25, rel=1e-3) if changed else 0.0)
     (line,) = [note for note in report["notes"] if "made again" in note]
     assert line.startswith(f"motions of short, collage are of earlier code {earlier}; ")
-    assert line.endswith("other motions came of collage" if changed else "all came out the same, bit for bit")
+    told = "others came of collage (0.25), in brackets the largest difference of a feature"
+    assert line.endswith(told if changed else "all came out the same, bit for bit")
     assert report["notes"][0].startswith("WARNING: the motions are of different making: code ") is changed
     assert any(line.startswith("- WARNING") and "1" * 40 in line for line in watch.lines) is changed
+
+
+@pytest.mark.slow
+def test_only_what_was_made_again_is_trusted(copied, monkeypatch):
+    """A method that cannot be made again leaves the warning, whatever the others do, and the table."""
+    paths = sorted(samples(copied.output))
+    for path in (paths[0], paths[-1]):
+        path.unlink()
+    monkeypatch.setattr(command.provenance, "code", lambda: "1" * 16)
+
+    def other(model, scripts, settings):
+        if settings.window == "usual":
+            raise CollageError("sampling: 5 numbers are not finite")
+        return perform(model, scripts, settings)
+
+    monkeypatch.setattr(rechecking, "perform", other)
+    report = run_request(copied, Silent(), Share())
+    found = {row["method"]: row["largest_difference"] for row in report["rechecked"]}
+    assert found == {"short": 0.0, "collage": None}
+    assert report["notes"][0].startswith("WARNING: the motions are of different making: code ")
+    assert any("collage (none could be made)" in note for note in report["notes"])
+    # Not looked at at all, as of another device: no other method vouches for it.
+    monkeypatch.setattr(rechecking, "_longest", lambda *_: {})
+    report = run_request(copied, Silent(), Share())
+    assert report["rechecked"] == [] and report["notes"][0].startswith("WARNING: ")
+
+
+def test_the_longest_motions_are_made_again(copied, monkeypatch):
+    monkeypatch.setattr(command.provenance, "code", lambda: "1" * 16)
+    evaluation = command.evaluation_of(copied)
+    chosen = rechecking._longest(evaluation, json.loads(evaluation.store.maker))
+    assert {method for method, _ in chosen} == {"short", "collage"}
+    for part, shard in chosen.values():
+        longest = max(
+            max(script.n_frames for script in part.scripts)
+            for part in evaluation.parts()
+            if part.method == "short"
+        )
+        if part.method == "short":
+            assert max(part.scripts[number].n_frames for number in shard.numbers) == longest
+    monkeypatch.setattr(
+        command.provenance, "maker", lambda device: {**json.loads(evaluation.store.maker), "torch": "1.0"}
+    )
+    elsewhere = command.evaluation_of(copied)
+    assert rechecking._longest(elsewhere, json.loads(elsewhere.store.maker)) == {}
 
 
 def test_a_default_that_changed_is_seen(copied, monkeypatch):
