@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 
@@ -263,9 +263,11 @@ def test_uniform_skeleton_has_the_target_bones_and_the_same_directions(seed: int
     result = uniform_skeleton(joints, target)
     np.testing.assert_allclose(offsets_of(result[7]), target, rtol=0, atol=1e-5)
     np.testing.assert_allclose(result[:, 0], joints[:, 0] * scale, rtol=1e-5)
-    np.testing.assert_allclose(
-        inverse_kinematics(result, smooth=False), inverse_kinematics(joints, smooth=False), rtol=0, atol=1e-4
-    )
+    turns = inverse_kinematics(joints, smooth=False)
+    made = inverse_kinematics(result, smooth=False)
+    # The arc to a heading opposite to the front is any half turn or, as in HumanML3D, none: one rounding decides.
+    assume(min(np.abs(turns[:, 0, 0]).min(), np.abs(made[:, 0, 0]).min()) > 1e-3)
+    np.testing.assert_allclose(made, turns, rtol=0, atol=1e-4)
 
 
 def test_skeleton_made_uniform_with_its_own_bones_stays():

@@ -63,6 +63,7 @@ def test_loss_falls(tmp_path: Path) -> None:
     assert log[0].startswith("step,x0") and log[1].startswith("150,")
 
 
+@pytest.mark.slow
 def test_resumed_run_equals_the_uninterrupted_one(tmp_path: Path) -> None:
     whole = trainer(tmp_path / "whole")
     whole.run(stream(), [batch(1000)], until=8, every=4)

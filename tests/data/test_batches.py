@@ -54,6 +54,7 @@ def test_rare_kinds_are_drawn_more_often_than_they_occur() -> None:
     np.testing.assert_allclose(natural, 0.2)
 
 
+@pytest.mark.slow
 def test_a_resumed_stream_goes_on_where_it_stopped() -> None:
     whole = list(islice(maker().blocks(), 13))
     for first in (3, 8, 11):

@@ -72,6 +72,7 @@ def test_padding_and_company_do_not_change_an_answer() -> None:
         torch.testing.assert_close(net(*pad_inputs([row]))[0], logits, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_contents_with_fewer_than_ten_clips_are_not_learnt(trained: ContentClassifier) -> None:
     assert known_contents(small_dataset()) == trained.contents == ("walk", "walk-back")
 

@@ -135,6 +135,7 @@ def test_the_first_filters_hear_shaking_and_not_movement() -> None:
     assert heard[0] < 1e-3 < 0.5 < heard[1]
 
 
+@pytest.mark.slow
 def test_weights_come_back_from_the_disk_in_half_precision(
     benchmark: Benchmark, trained: EvaluatorTrainer, tmp_path: Path
 ) -> None:

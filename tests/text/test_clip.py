@@ -107,6 +107,7 @@ def test_texts_are_cleaned_as_clip_does() -> None:
     assert clean_text("  A  person\n&amp;amp; &lt;b&gt; WALKS ") == "a person & <b> walks"
 
 
+@pytest.mark.slow
 @needs_transformers
 def test_a_long_prompt_is_cut_aloud(tower: OpenAiClip, archive: Path) -> None:
     encoder = ClipEncoder(archive)
@@ -263,6 +264,7 @@ def test_broken_archives_are_refused(archive: Path, tmp_path: Path) -> None:
         read_text_tower(rebuilt(archive, tmp_path / "packed.pt", lambda n, d: d, zipfile.ZIP_DEFLATED))
 
 
+@pytest.mark.slow
 def test_any_damage_to_an_archive_is_one_clear_error(archive: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     data, path = archive.read_bytes(), tmp_path / "damaged.pt"
