@@ -74,6 +74,7 @@ def test_the_weight_of_reconstruction_reaches_it(made):
     assert not np.array_equal(features, made(*flags)[0])
 
 
+@pytest.mark.slow
 def test_a_morph_passes_from_prompt_to_prompt(made):
     features, settings = made("--morph")
     assert settings["morph"] is True and len(features) == 110

@@ -49,6 +49,7 @@ def test_settings_make_it_again(model: Model) -> None:
     np.testing.assert_array_equal(first.features, again.features)
 
 
+@pytest.mark.slow
 def test_many_seeds_equal_one_by_one(model: Model) -> None:
     many = generate_many(PLAN, [0, 7], model, **QUICK)
     for seed, motion in zip((0, 7), many, strict=True):

@@ -59,7 +59,7 @@ def graphs(draw: st.DrawFn) -> Graph:
 
 
 @given(graphs(), st.integers(0, 12))
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 def test_tapered_weights_sum_to_one_and_keep_their_sign(graph: Graph, rise: int) -> None:
     laid = on_canvas(graph, tapered_weights(graph, rise))[:, :, 0]
     np.testing.assert_allclose(laid.sum(0), 1.0)
@@ -68,7 +68,7 @@ def test_tapered_weights_sum_to_one_and_keep_their_sign(graph: Graph, rise: int)
 
 
 @given(graphs(), st.integers(1, 4))
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 def test_no_weight_changes_faster_than_by_one_step_of_the_rise(graph: Graph, rise: int) -> None:
     # Of rises that do not meet: one from either end has room in the shortest thing that windows share.
     assume(2 * rise <= min(len(piece.frames) for piece in graph.variables))

@@ -163,6 +163,7 @@ def test_sides_are_swapped_in_words_only(text: str, mirrored: str) -> None:
     assert captions.mirror_caption(text) == mirrored
 
 
+@pytest.mark.slow
 def test_mirroring_a_caption_twice_gives_it_back() -> None:
     rng = np.random.default_rng(1)
     for content in captions.CONTENTS:

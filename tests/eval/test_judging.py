@@ -80,6 +80,7 @@ def counts(scene):
     return [len(own) for own in scene.seams]
 
 
+@pytest.mark.slow
 def test_real_places_are_in_the_clips_of_the_seams_and_as_many(scenes):
     found, judge, drawn = scenes("long", "real", "short", "collage")
     long_enough = [row.n_frames >= 60 for row in drawn.asked]

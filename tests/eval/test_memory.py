@@ -20,6 +20,7 @@ def peak_of(megabytes: int) -> int:
     return peak.extra
 
 
+@pytest.mark.slow
 def test_the_peak_is_that_of_the_block_alone() -> None:
     large, small, between = peak_of(200), peak_of(1), peak_of(60)
     assert 195 * MB < large < 230 * MB

@@ -91,6 +91,7 @@ def test_stochastic_samplers_and_those_not_asked_for_have_no_distance(model: Mod
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_chains_are_measured_at_their_seams_and_against_many_steps(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

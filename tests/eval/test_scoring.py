@@ -238,6 +238,7 @@ def test_the_floor_is_between_real_sets_of_the_sizes_compared(bed):
     assert real_of(bed, drawn, 0, 0).windows is None
 
 
+@pytest.mark.slow
 def test_cuts_of_generated_clips_are_compared_with_cuts_of_real_ones(bed):
     drawn = bed.draw(3, 64, 20, 80)
     real = real_of(bed, drawn, 20, 0)

@@ -65,6 +65,7 @@ def test_the_camera_follows_without_shaking(motion):
     np.testing.assert_allclose(still, [WIDTH / 2, 0.46 * HEIGHT], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_odd_motions_can_be_drawn():
     """One frame, no words, one endless word, letters the font lacks, a leap out of the picture: never an error."""
     plain = make_motion(2)
@@ -92,6 +93,7 @@ def test_mp4_plays_back_whole(motion, tmp_path):
     assert heard[-1] == (24, 24) and len(heard) == 24
 
 
+@pytest.mark.slow
 def test_gif_repeats_and_keeps_time(motion, tmp_path):
     write(motion, tmp_path / "a.gif")
     with Image.open(tmp_path / "a.gif") as picture:

@@ -44,6 +44,7 @@ def with_words(source: Path, target: Path, *names: str) -> Path:
     return target
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of transformers itself
 @pytest.mark.parametrize("kind", ["tower", "both towers", "pytorch_model.bin"])
 def test_clip_as_transformers_saves_it(
