@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,101 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from beds import write_evaluator, write_prepared
-from tiny_model import write_tiny_model
+from tiny_runs import Silent, command_line, figures, samples, small
 
-from collage_motion.cli import main
-from collage_motion.errors import CollageError, DataError, OutputError, PlanError
-from collage_motion.eval import command, plots, rechecking, running
-from collage_motion.eval.command import Request, run_request
+from collage_motion.errors import CollageError, OutputError
+from collage_motion.eval import command, plots, running
+from collage_motion.eval.command import run_request
 from collage_motion.eval.protocols import get_protocol
 from collage_motion.eval.running import Share
-from collage_motion.eval.sampling import perform
 from collage_motion.settings import Settings
 
 pytestmark = pytest.mark.slow  # every test makes a run of its own
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class Silent:
-    """A watch that remembers what it was told."""
-
-    def __init__(self):
-        self.stages, self.lines, self.steps = [], [], []
-
-    def begin(self, stage):
-        self.stages.append(stage)
-
-    def step(self, done, total):
-        self.steps.append((done, total))
-
-    def say(self, line):
-        self.lines.append(line)
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A folder with a model, an evaluator and a prepared file."""
-    folder = tmp_path_factory.mktemp("place")
-    write_tiny_model(folder / "tiny")
-    write_evaluator(folder / "judge")
-    write_prepared(folder / "data.npz")
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def home(place, tmp_path, monkeypatch):
-    monkeypatch.setenv("COLLAGE_DATA", str(place / "data.npz"))
-    monkeypatch.setattr("collage_motion.eval.classifier.DEFAULT_PATH", tmp_path / "no-classifier")
-    monkeypatch.setenv("HOME", str(tmp_path))  # the same for processes of their own
-    for name in ("RANK", "WORLD_SIZE", "COLLAGE_DEBUG"):
-        monkeypatch.delenv(name, raising=False)
-
-
-def small(place, folder):
-    """A small run of one method."""
-    return Request(
-        folder, "long", "collage", 2, 32, str(place / "tiny"), None, place / "judge", device="cpu", quick=True,
-        settings={"steps": 1},
-    )  # fmt: skip
-
-
-@pytest.fixture
-def request_(place, tmp_path):
-    """A small run in a new folder."""
-    return small(place, tmp_path / "run")
-
-
-def figures(report):
-    """All values of a report that do not depend on the clock."""
-    return {
-        (row["method"], name): figure["values"]
-        for row in report["rows"]
-        for name, figure in row.items()
-        if name != "method" and "seconds" not in name
-    }
-
-
-@pytest.fixture(scope="module")
-def whole(place, tmp_path_factory):
-    """The figures of an undisturbed run, its folder, and what it said."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COLLAGE_DATA", str(place / "data.npz"))
-        patch.setattr("collage_motion.eval.classifier.DEFAULT_PATH", place / "no-classifier")
-        folder, watch = tmp_path_factory.mktemp("whole"), Silent()
-        return figures(run_request(small(place, folder), watch, Share())), folder, watch
-
-
-@pytest.fixture
-def copied(request_, whole):
-    """The request of that run in a copy of its folder."""
-    shutil.copytree(whole[1], request_.output)
-    return request_
-
-
-def samples(folder):
-    return {path: path.stat().st_mtime_ns for path in sorted(folder.rglob("samples/**/*.npz"))}
 
 
 def test_a_report_holds_what_is_needed_to_trust_it(whole):
@@ -145,7 +61,7 @@ def test_a_report_holds_what_is_needed_to_trust_it(whole):
     assert [len(rows) for rows in prompts] == [32, 32] and prompts[0] != prompts[1]
 
 
-def test_the_table_says_how_many_meanings_a_batch_holds(whole, place):
+def test_the_table_says_how_many_meanings_a_batch_holds(whole, place, undisturbed):
     report = json.loads((whole[1] / "long.json").read_text())
     found = report["distinct_meanings"]
     batches = [
@@ -160,97 +76,6 @@ def test_the_table_says_how_many_meanings_a_batch_holds(whole, place):
         == f"R-precision among 32 motions, asked for with {found['mean']:.1f} different meanings on average"
     )
     assert f"- {line}" in (whole[1] / "long.md").read_text().splitlines()
-
-
-@pytest.mark.parametrize("changed", [False, True])
-def test_motions_of_mixed_code_are_made_again_and_told(copied, monkeypatch, changed):
-    paths = sorted(samples(copied.output))
-    for path in (paths[0], paths[-1]):
-        path.unlink()
-    earlier = command.provenance.code()
-    monkeypatch.setattr(command.provenance, "commit", lambda: "1" * 40)
-    monkeypatch.setattr(command.provenance, "code", lambda: "1" * 16)
-    if changed:  # as by another formula; only that of the collage
-
-        def other(model, scripts, settings):
-            return perform(model, scripts, settings) + (0.25 if settings.window == "usual" else 0.0)
-
-        monkeypatch.setattr(rechecking, "perform", other)
-    watch = Silent()
-    report = run_request(copied, watch, Share())
-    counts = {maker["commit"]: maker["motions"] for maker in report["made_by"]}
-    assert len(counts) == 2 and sum(counts.values()) == 128 and 0 < counts["1" * 40] < 128
-    again = {row["method"]: row for row in report["rechecked"]}
-    assert set(again) == {"short", "collage"} and all(row["made_by"] == earlier for row in again.values())
-    assert again["short"]["largest_difference"] == 0.0 < again["short"]["motions"] <= 32
-    assert again["collage"]["largest_difference"] == (pytest.approx(0.25, rel=1e-3) if changed else 0.0)
-    (line,) = [note for note in report["notes"] if "made again" in note]
-    assert line.startswith(f"motions of short, collage are of earlier code {earlier}; ")
-    told = "others came of collage (0.25), in brackets the largest difference of a feature"
-    assert line.endswith(told if changed else "all came out the same, bit for bit")
-    assert report["notes"][0].startswith("WARNING: the motions are of different making: code ") is changed
-    assert any(line.startswith("- WARNING") and "1" * 40 in line for line in watch.lines) is changed
-
-
-@pytest.mark.slow
-def test_only_what_was_made_again_is_trusted(copied, monkeypatch):
-    """A method that cannot be made again leaves the warning, whatever the others do, and the table."""
-    paths = sorted(samples(copied.output))
-    for path in (paths[0], paths[-1]):
-        path.unlink()
-    monkeypatch.setattr(command.provenance, "code", lambda: "1" * 16)
-
-    def other(model, scripts, settings):
-        if settings.window == "usual":
-            raise CollageError("sampling: 5 numbers are not finite")
-        return perform(model, scripts, settings)
-
-    monkeypatch.setattr(rechecking, "perform", other)
-    report = run_request(copied, Silent(), Share())
-    found = {row["method"]: row["largest_difference"] for row in report["rechecked"]}
-    assert found == {"short": 0.0, "collage": None}
-    assert report["notes"][0].startswith("WARNING: the motions are of different making: code ")
-    assert any("collage (none could be made)" in note for note in report["notes"])
-    # Not looked at at all, as of another device: no other method vouches for it.
-    monkeypatch.setattr(rechecking, "_longest", lambda *_: {})
-    report = run_request(copied, Silent(), Share())
-    assert report["rechecked"] == [] and report["notes"][0].startswith("WARNING: ")
-
-
-def test_the_longest_motions_are_made_again(copied, monkeypatch):
-    monkeypatch.setattr(command.provenance, "code", lambda: "1" * 16)
-    evaluation = command.evaluation_of(copied)
-    chosen = rechecking._longest(evaluation, json.loads(evaluation.store.maker))
-    assert {method for method, _ in chosen} == {"short", "collage"}
-    for part, shard in chosen.values():
-        longest = max(
-            max(script.n_frames for script in part.scripts)
-            for part in evaluation.parts()
-            if part.method == "short"
-        )
-        if part.method == "short":
-            assert max(part.scripts[number].n_frames for number in shard.numbers) == longest
-    monkeypatch.setattr(
-        command.provenance, "maker", lambda device: {**json.loads(evaluation.store.maker), "torch": "1.0"}
-    )
-    elsewhere = command.evaluation_of(copied)
-    assert rechecking._longest(elsewhere, json.loads(elsewhere.store.maker)) == {}
-
-
-def test_a_default_that_changed_is_seen(copied, monkeypatch):
-    """Every setting is on record, also those that nobody names."""
-    names, usual = list(Settings.__dataclass_fields__), list(Settings.__init__.__defaults__)
-    usual[names.index("order")] = 2
-    monkeypatch.setattr(Settings.__init__, "__defaults__", tuple(usual))
-    monkeypatch.setattr("collage_motion.settings.check_sampler", lambda *_, **__: None)
-    with pytest.raises(DataError, match=r"made with other settings of its method \(order = null, now 2\)"):
-        run_request(copied, Silent(), Share())
-
-
-def test_other_prompts_for_the_same_numbers_are_seen(copied, place, tmp_path, monkeypatch):
-    monkeypatch.setattr("collage_motion.eval.benchmark.draw_caption", lambda *_: "a person walks")
-    with pytest.raises(DataError, match="was made of other prompts, frames or noise than those asked for"):
-        run_request(copied, Silent(), Share())
 
 
 def test_a_finished_run_makes_nothing_again_and_needs_no_matplotlib(copied, whole, monkeypatch):
@@ -325,7 +150,7 @@ def test_the_first_process_waits_for_the_others_and_gives_up_in_the_end(request_
         evaluation._wait(Silent(), lambda _: None)
 
 
-def test_shares_come_from_the_environment(monkeypatch):
+def test_shares_come_from_the_environment(undisturbed, monkeypatch):
     assert Share.of_environment() == Share(0, 1)
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "3")
@@ -334,61 +159,6 @@ def test_shares_come_from_the_environment(monkeypatch):
         monkeypatch.setenv("RANK", rank)
         with pytest.raises(CollageError, match=f"RANK '{rank}' of WORLD_SIZE '3': not a process of several"):
             Share.of_environment()
-
-
-def test_a_broken_or_foreign_file_is_one_clear_error_and_stays(copied, capfd):
-    path = next(iter(samples(copied.output)))
-    good = path.read_bytes()
-    path.write_bytes(good[:-100])
-    with pytest.raises(DataError, match=f"{path.name}: broken, truncated or foreign"):
-        run_request(copied, Silent(), Share())
-    path.write_bytes(good)
-    (path.parent / "mine.txt").write_text("mine")
-    capfd.readouterr()
-    assert main(command_line(copied)[2:]) == 2
-    said = capfd.readouterr().err
-    assert said.count("\n") == 1 and "mine.txt: no file of this command; move it out" in said
-    assert (path.parent / "mine.txt").read_text() == "mine"
-
-
-def test_other_settings_in_the_same_folder_are_refused(copied):
-    for change, message in (
-        ({"seed": 1}, "made with seed = 0, now it is 1"),
-        ({"protocol": "compose"}, "made with protocol = .*long"),
-        ({"settings": {"steps": 2}}, "made with other settings of its method"),
-    ):
-        with pytest.raises(CollageError, match=message):
-            run_request(replace(copied, **change), Silent(), Share())
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"dataset": Path("x"), "evaluator": None}, "dataset x: it needs its evaluator too"),
-        ({"legacy_caption_length": True}, "legacy caption length: it is a matter of HumanML3D"),
-        (
-            {"multimodality": True, "protocol": "compose"},
-            "multimodality: got protocol compose; allowed with: short",
-        ),
-        ({"samples": 2}, "samples: got 2; protocol long needs at least 4"),
-        ({"methods": "magic"}, "methods: got 'magic'"),
-        ({"evaluator": Path("nowhere")}, "nowhere/card.json: no card of an evaluator"),
-        ({"model": "nowhere"}, "nowhere"),
-        ({"settings": {"window": 99}}, "window: got 99 s; this model's windows hold"),
-    ],
-)
-def test_wrong_requests_are_refused_before_anything_is_made(request_, change, message):
-    with pytest.raises(CollageError, match=message):
-        run_request(replace(request_, **change), Silent(), Share())
-    assert not request_.output.exists()
-
-
-def test_windows_that_cannot_be_are_refused_before_anything_is_made(request_):
-    # `short` is one window whatever is set, and comes first: it would be made before the collage is found impossible.
-    allowed = r"allowed is at most half of the longest window, 0\.75 s; shorten it or choose a longer window"
-    with pytest.raises(PlanError, match=rf"the overlap is 0\.8 s; {allowed}"):
-        run_request(replace(request_, settings={"window": 1.5}), Silent(), Share())
-    assert not list(request_.output.rglob("*.npz"))
 
 
 def test_the_collage_with_seam_factors_is_measured_though_other_methods_cannot_have_them(request_):
@@ -445,14 +215,6 @@ def test_progress_says_how_far_it_is(whole):
 
 
 # As processes of their own
-
-
-def command_line(request, *more):
-    return [
-        "-m", "collage_motion", "eval", "--quick", "--protocol", "long", "--methods", request.methods, "-o",
-        str(request.output), "--model", request.model, "--evaluator", str(request.evaluator), "--steps", "1",
-        "--device", "cpu", *more,
-    ]  # fmt: skip
 
 
 def test_a_process_killed_without_warning_leaves_a_folder_to_go_on_with(request_, whole):
