@@ -62,7 +62,7 @@ def generate(
     """Make one motion of a plan; the keyword arguments are the fields of `Settings`.
 
     condition: a wrapper around the denoiser of the canvas that holds it to something (see `conditioning`), in
-    normalised features: `lambda denoise: replacement(denoise, known(model.normaliser.normalise(features), mask))`.
+    normalised features: `lambda denoise: replacement(denoise, known(model.normaliser.normalise(features), mask, 8))`.
     Raises `PlanError`, `ModelError` or another `CollageError` for what cannot be made.
     """
     motions = generate_many(

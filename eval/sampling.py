@@ -33,6 +33,9 @@ MAX_BATCH: Final = 128
 CPU_WASTE: Final = 0.1
 """Share of padding in a network call on a CPU: short windows go through apart from long ones."""
 
+POSE_SPREAD_S: Final = 0.4
+"""Seconds around a pose that a motion is held to which follow it (`conditioning.known`)."""
+
 UNLIMITED: Final = 2**62
 
 
@@ -118,7 +121,8 @@ def perform(model: Model, scripts: Sequence[Script], settings: Settings) -> NDAr
     condition = None
     if first.held is not None:
         values = np.stack([s.held.features for s in scripts if s.held is not None])
-        goal = known(model.normaliser.normalise(values), first.held.mask)
+        spread = POSE_SPREAD_S * model.card.fps
+        goal = known(model.normaliser.normalise(values), first.held.mask, spread)
 
         def condition(denoise: Denoiser) -> Denoiser:
             return replacement(denoise, goal)

@@ -76,6 +76,50 @@ def test_operators_are_linear_and_lift_is_their_pseudo_inverse(operator) -> None
     assert abs(float((lifted * (x - lifted)).sum())) < 1e-9
 
 
+def matern(frames: int, length: float) -> Tensor:
+    """Covariance (F, F) of a process that has a velocity and no acceleration."""
+    away = (torch.arange(frames)[:, None] - torch.arange(frames)).abs().double() * 3**0.5 / length
+    return (1 + away) * torch.exp(-away)
+
+
+@pytest.mark.parametrize("length", [0.7, 3.0, 40.0])
+def test_a_spread_is_the_mean_of_a_gaussian_given_what_is_known(length: float) -> None:
+    mask = (
+        torch.tensor([[1, 1, 0, 1], [0, 1, 0, 1], [0, 1, 0, 0], [1, 1, 0, 0], [0, 1, 0, 0], [1, 1, 0, 0]]) > 0
+    )
+    values, x0, covariance = noise(channels=4), noise(seed=1, channels=4), matern(FRAMES, length)
+    condition = known(values, mask.numpy(), length)
+    wanted = x0.clone()
+    for channel in range(4):
+        at = mask[:, channel]
+        if at.any():
+            gain = covariance[:, at] @ torch.linalg.inv(covariance[at][:, at])
+            wanted[..., channel] += (values - x0)[:, at, channel] @ gain.T
+    out = condition.replaced(x0)
+    torch.testing.assert_close(out, wanted, atol=1e-6, rtol=1e-6)
+    assert torch.equal(out[:, mask], values[:, mask]) and torch.equal(out[..., 2], x0[..., 2])
+    # A right inverse, and a projection: what has the measurement is left alone.
+    torch.testing.assert_close(condition.replaced(out), out)
+    assert not condition.residual(condition.operator.lift(condition.y)).any()
+
+
+def test_a_pose_with_a_spread_is_no_spike() -> None:
+    """A single frame far from what the model expects: its neighbours follow it, and those far away do not."""
+    values = torch.zeros(1, 60, 1)
+    values[:, 30] = 3.0
+    plain = gaussian(0.01 * torch.eye(60, dtype=torch.float64))
+    at = np.arange(60) == 30
+    spike, spread = (
+        euler(replacement(plain, known(values, at, length)), noise(frames=60, channels=1), levels(12))[
+            0, :, 0
+        ]
+        for length in (0.0, 8.0)
+    )
+    assert spike[30] == spread[30] == 3.0
+    assert spike.diff().abs().max() > 2.5 > 0.7 > spread.diff().abs().max()
+    torch.testing.assert_close(spike[:5], spread[:5], atol=0.15, rtol=0.0)
+
+
 def test_low_pass_keeps_slow_and_drops_fast() -> None:
     operator = low_pass(64, 1, 9)
     place = (torch.arange(64, dtype=torch.float64) + 0.5) * torch.pi / 64
@@ -213,6 +257,10 @@ def test_conditions_on_known_entries_join() -> None:
     one = known(values, np.arange(FRAMES) < 3)
     other = known(values, np.arange(FRAMES) >= 2)
     torch.testing.assert_close(together(one, other).replaced(noise()), values.expand(3, -1, -1))
+    wide = together(known(values, np.arange(FRAMES) == 2, 3.0), known(values, np.arange(FRAMES) == 4))
+    torch.testing.assert_close(
+        wide.replaced(noise()), known(values, np.isin(np.arange(FRAMES), (2, 4)), 3.0).replaced(noise())
+    )
     with pytest.raises(CollageError, match=r"contradict one another at frame 2, channel 1, by 0\.5"):
         changed = values.clone()
         changed[2, 1] += 0.5
@@ -226,6 +274,12 @@ def test_what_is_wrong_is_said_in_one_line() -> None:
     cases = [
         (lambda: Known(np.ones((2, 2))), "allowed: (frames, channels) of booleans"),
         (lambda: Known(np.zeros((2, 2), bool)), "it names none"),
+        (
+            lambda: Known(np.ones((2, 2), bool), -1),
+            "spread of known entries: got -1; allowed: frames, 0 or more",
+        ),
+        (lambda: Known(np.ones((2, 2), bool), True), "spread of known entries: got True"),
+        (lambda: known(np.ones((2, 2)), np.ones((2, 2), bool), float("nan")), "got nan; allowed: frames"),
         (lambda: OverTime(np.ones(3), 2), "got shape (3,); allowed: (measurements, frames)"),
         (lambda: OverTime(row, 2, [2]), "got channels [2]; allowed: different ones from 0 to 1"),
         (lambda: OverTime(row * np.nan, 2), "6 of its numbers are not finite"),

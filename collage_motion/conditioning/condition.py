@@ -56,7 +56,10 @@ class Condition:
         return self.operator.measure(x0) - self.y.to(x0)
 
     def replaced(self, x0: Tensor) -> Tensor:
-        """H+ y + (I - H+ H) x0: the nearest canvas that has the measurement; a mask's entries exactly."""
+        """H+ y + (I - H+ H) x0: the nearest canvas that has the measurement; a mask's entries exactly.
+
+        Nearest by the operator's own measure: plain distance, or how likely known entries of a `spread` make it.
+        """
         self.check(x0)
         return self.operator.lift(self.y.to(x0)) + (x0 - self.operator.lift(self.operator.measure(x0)))
 
@@ -74,16 +77,18 @@ class Condition:
             )
 
 
-def known(values: Any, mask: Any) -> Condition:
+def known(values: Any, mask: Any, spread: float = 0.0) -> Condition:
     """The condition that entries of a canvas are known: `values` (F, C) or (S, F, C) where `mask` is true.
 
-    mask: (F, C) booleans, or (F,) for whole frames. What `values` holds elsewhere does not matter. Raises
-    CollageError for shapes that do not fit, and for known values that are not finite.
+    mask: (F, C) booleans, or (F,) for whole frames. What `values` holds elsewhere does not matter. spread: frames
+    around a known entry that follow it (`Known`); single poses need some 8 at 20 frames a second, or the motion
+    jumps to them and back. Raises CollageError for shapes that do not fit, a spread below 0, and known values that
+    are not finite.
     """
     mask, values = tensor(mask), tensor(values)
     if mask.ndim == 1 and values.ndim >= 2:
         mask = mask[:, None].expand(-1, values.shape[-1])
-    operator = Known(mask)
+    operator = Known(mask, spread)
     if values.ndim not in (2, 3) or tuple(values.shape[-2:]) != operator.canvas:
         raise CollageError(
             f"condition: got values of shape {tuple(values.shape)} for a mask of {operator.canvas}; "
@@ -99,7 +104,8 @@ def known(values: Any, mask: Any) -> Condition:
 def together(*conditions: Condition) -> Condition:
     """Several conditions on known entries as one; other operators can be nested, one wrapper in the other.
 
-    Raises CollageError where two of them say different things of one entry, naming frame and channel.
+    The widest spread is that of all. Raises CollageError where two of them say different things of one entry, naming
+    frame and channel.
     """
     if not conditions:
         raise CollageError("conditions: got none; give one or more")
@@ -126,4 +132,5 @@ def _both(one: Condition, other: Condition) -> Condition:
             f"conditions: they contradict one another at frame {frame}, channel {channel}, by {gap.max():.3g}; "
             "remove one"
         )
-    return Condition(Known(a.mask | b.mask), torch.where(a.mask, one.y, other.y.to(one.y)))
+    spread = max(a.spread, b.spread)
+    return Condition(Known(a.mask | b.mask, spread), torch.where(a.mask, one.y, other.y.to(one.y)))

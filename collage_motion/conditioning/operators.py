@@ -1,10 +1,11 @@
-"""Linear measurements of a canvas, each with its pseudo-inverse: known entries, filters along time, any matrix."""
+"""Linear measurements of a canvas, each with an inverse: known entries, filters along time, any matrix."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from collage_motion.errors import CollageError
@@ -21,15 +22,22 @@ class Operator(Protocol):
         ...
 
     def lift(self, y: Tensor) -> Tensor:
-        """H+ y, with the pseudo-inverse of H: measurements (S, *shape) -> canvases (S, F, C)."""
+        """H+ y: measurements (S, *shape) -> canvases (S, F, C) that have them; mostly by the pseudo-inverse of H."""
         ...
 
 
 class Known:
-    """The entries of a mask (F, C), the others zero; its own pseudo-inverse. `conditioning.known` makes one."""
+    """The entries of a mask (F, C), the others zero; `conditioning.known` makes one.
 
-    def __init__(self, mask: Any) -> None:
-        self.mask = tensor(mask)
+    spread: frames over which a known entry moves the others of its channel, those before it and behind it: `lift` is
+    their mean in a Gaussian process over time (Matern covariance of smoothness 3/2, that length; Rasmussen and
+    Williams 2006, eq. 2.19 and 4.17). A network takes a single frame that differs from its neighbours for noise. 0:
+    it moves none (the mask's own pseudo-inverse), as in DiffCollage. Raises CollageError for a mask that is none, or
+    names nothing, and for a spread below 0.
+    """
+
+    def __init__(self, mask: Any, spread: float = 0.0) -> None:
+        self.mask, self.spread = tensor(mask), spread
         if self.mask.ndim != 2 or self.mask.dtype != torch.bool:
             raise CollageError(
                 f"mask of known entries: got shape {tuple(self.mask.shape)} of {self.mask.dtype}; "
@@ -37,16 +45,39 @@ class Known:
             )
         if not self.mask.any():
             raise CollageError("mask of known entries: it names none; leave the condition away instead")
+        if isinstance(spread, bool) or not isinstance(spread, int | float) or not 0 <= spread < float("inf"):
+            raise CollageError(f"spread of known entries: got {spread!r}; allowed: frames, 0 or more")
         self.canvas = (self.mask.shape[0], self.mask.shape[1])
         self.shape: tuple[int, ...] = self.canvas
+        self._spreads = list(_spreads(self.mask.numpy(), spread)) if spread else []
 
     def measure(self, x: Tensor) -> Tensor:
         """The known entries of (S, F, C), zero elsewhere."""
         return torch.where(self.mask.to(x.device), x, torch.zeros((), dtype=x.dtype, device=x.device))
 
     def lift(self, y: Tensor) -> Tensor:
-        """As `measure`: the projection is its own pseudo-inverse."""
-        return self.measure(y)
+        """The known entries as they are, those that they move by `spread`, and zero elsewhere."""
+        out = self.measure(y)
+        for channels, frames, matrix in self._spreads:
+            moved = matrix.to(y) @ y[:, frames][..., channels]
+            out[..., channels] = torch.where(self.mask[:, channels].to(y.device), out[..., channels], moved)
+        return out
+
+
+def _spreads(mask: NDArray[np.bool_], length: float) -> Iterator[tuple[NDArray[Any], NDArray[Any], Tensor]]:
+    """Channels with the same known frames (some, not all), these frames, and the matrix (F, known) to all frames."""
+    patterns, which = np.unique(mask, axis=1, return_inverse=True)
+    which = which.reshape(-1)  # numpy 2.0 gave it another shape
+    for number, known in enumerate(patterns.T):
+        if not known.any() or known.all():
+            continue
+        frames = np.flatnonzero(known)
+        away = np.sqrt(3.0) / length * np.abs(np.arange(len(known))[:, None] - frames)
+        covariance = (1.0 + away) * np.exp(-away)
+        own = covariance[frames]
+        own.flat[:: len(own) + 1] += 1e-12  # where the length is large, neighbours are alike to rounding
+        matrix = np.linalg.solve(own, covariance.T).T
+        yield np.flatnonzero(which == number), frames, torch.from_numpy(matrix)
 
 
 class OverTime:
