@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from collage_motion import __version__
-from collage_motion.conditioning import known, reconstruction, replacement
+from collage_motion.conditioning import SPREAD_S, known, reconstruction, replacement
 from collage_motion.data.resample import resample
 from collage_motion.data.retarget import onto_floor, onto_skeleton
 from collage_motion.errors import CollageError, DataError, PlanError
@@ -88,7 +88,8 @@ def bridge(
     canvas = np.concatenate((before, np.zeros((gap, before.shape[1]), np.float32), after))
     mask = np.ones(n_frames, bool)
     mask[len(before) : len(before) + gap] = False
-    held = known(torch.from_numpy(loaded.normaliser.normalise(canvas)), mask)
+    # Without a spread the bridge takes no notice of where the known frames are until it meets them, with a jerk.
+    held = known(torch.from_numpy(loaded.normaliser.normalise(canvas)), mask, SPREAD_S * fps)
     if condition == "replacement":
         wrap = partial(replacement, condition=held)
     else:

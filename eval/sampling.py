@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from collage_motion import pipeline
-from collage_motion.conditioning import known, replacement
+from collage_motion.conditioning import SPREAD_S, known, replacement
 from collage_motion.denoiser import Denoiser, WindowDenoiser, budgeted
 from collage_motion.graph import Graph
 from collage_motion.methods.sliding import stretches_of
@@ -32,9 +32,6 @@ MAX_BATCH: Final = 128
 
 CPU_WASTE: Final = 0.1
 """Share of padding in a network call on a CPU: short windows go through apart from long ones."""
-
-POSE_SPREAD_S: Final = 0.4
-"""Seconds around a pose that a motion is held to which follow it (`conditioning.known`)."""
 
 UNLIMITED: Final = 2**62
 
@@ -121,7 +118,7 @@ def perform(model: Model, scripts: Sequence[Script], settings: Settings) -> NDAr
     condition = None
     if first.held is not None:
         values = np.stack([s.held.features for s in scripts if s.held is not None])
-        spread = POSE_SPREAD_S * model.card.fps
+        spread = SPREAD_S * model.card.fps
         goal = known(model.normaliser.normalise(values), first.held.mask, spread)
 
         def condition(denoise: Denoiser) -> Denoiser:

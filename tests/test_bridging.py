@@ -236,3 +236,27 @@ def test_joints_from_elsewhere_become_a_motion(pair: tuple[Motion, Motion]) -> N
         motion_from_joints(np.where(np.arange(3) == 0, 9e6, motion.joints))
     with pytest.raises(DataError, match="all numbers finite"):
         motion_from_joints(broken)
+
+
+@pytest.mark.slow
+def test_a_bridge_of_the_default_model_meets_its_banks_without_a_jerk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = load_model("default")
+    prompts = ("a person walks forward", "a person kicks", "a person waves the right hand")
+    clips = [
+        generate(plan_from_prompts([f"{prompt}::4"]), model, seed=seed) for seed, prompt in enumerate(prompts)
+    ]
+
+    def jerk() -> float:
+        """The largest within 4 frames of a join, of any joint; mean over the joins; m/frame^3."""
+        found = []
+        for first, second in ((0, 1), (1, 2), (2, 0)):
+            joints = bridge(clips[first], clips[second], 1.5, model).joints
+            sizes = np.linalg.norm(np.diff(joints, n=3, axis=0), axis=-1).max(-1)
+            found += [sizes[at - 4 : at + 3].max() for at in (80, 110)]
+        return float(np.mean(found))
+
+    gently = jerk()
+    monkeypatch.setattr("collage_motion.bridging.SPREAD_S", 0.0)
+    assert gently < 0.5 * jerk()
