@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from collage_motion import generate, load_model, plan_from_prompts, write
-from collage_motion.conditioning import Condition, known, low_pass, reconstruction, replacement
+from collage_motion.conditioning import SPREAD_S, Condition, known, low_pass, reconstruction, replacement
 
 
 def main(folder: Path, steps: int) -> None:
@@ -24,7 +24,8 @@ def main(folder: Path, steps: int) -> None:
     # Its first and last second, and what is between made anew.
     ends = np.ones(n_frames, bool)
     ends[20:-20] = False
-    frames = known(values, ends)
+    # The frames beside the known ones follow them over 0.4 s; without that the motion jerks where they meet.
+    frames = known(values, ends, SPREAD_S * model.card.fps)
     # A linear operator: of turning and going (channels 0 to 2) what is slower than about 1 Hz.
     slow = low_pass(n_frames, n_channels, kept=8, channels=[0, 1, 2])
     way = Condition(slow, slow.measure(values[None])[0])
