@@ -42,6 +42,8 @@ class Settings:
     variables: what an overlap is told (see `topology.chain`).
     taper: seconds over which a window's part of the collage sets in from an end that lies under another window
     (`weights.tapered_weights`); at once (0, DiffCollage's equations as they stand) the motion jerks there.
+    spread: seconds around known frames that follow them in `replacement` (`conditioning.known`); 0 is DiffCollage's
+    Algorithm 4 as it stands, which jerks where it goes on.
     sampler, spacing: names in `samplers.SAMPLERS` and `schedule.SPACINGS`. eta, order, churn: of the samplers that take
     them (`samplers.OPTIONS`), None for their own defaults. sigma_start: the first noise level: beside it a motion
     vanishes, and steps further up would be lost to those between it and 5, where content and style are decided.
@@ -64,6 +66,7 @@ class Settings:
     window: float | Window = "usual"
     variables: Variables = "auto"
     taper: float = 0.3
+    spread: float = 0.4
     sampler: str = "dpmpp"
     eta: float | None = None
     order: int | None = None
@@ -85,6 +88,7 @@ class Settings:
             "guidance_above",
             "overlap",
             "taper",
+            "spread",
             "window",
             "blend",
             "reconstruction_weight",
@@ -119,8 +123,11 @@ class Settings:
             raise CollageError(
                 f"guidance_above: got {self.guidance_above:g}; allowed: a noise level, 0 (guidance throughout) or more"
             )
-        if not 0 <= self.taper <= 60:
-            raise CollageError(f"taper: got {self.taper:g}; allowed: 0 to 60 seconds, usually 0.1 to 0.4")
+        for name in ("taper", "spread"):
+            if not 0 <= getattr(self, name) <= 60:
+                raise CollageError(
+                    f"{name}: got {getattr(self, name):g}; allowed: 0 to 60 seconds, usually 0.1 to 0.4"
+                )
         if self.precision not in get_args(Precision):
             raise CollageError(
                 f"precision: got {self.precision!r}; allowed: {', '.join(get_args(Precision))}"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collage_motion.errors import CollageError, OutputError
-from collage_motion.methods import TAPERED
+from collage_motion.methods import OWN_SETTINGS
 from collage_motion.methods.seam_factors import with_seam_factors
 from collage_motion.models import Model
 from collage_motion.settings import Settings
@@ -93,10 +93,12 @@ class Part:
     def record(self) -> dict[str, Any]:
         """What the samples depend on besides the run: all settings of the method, whatever the defaults are.
 
-        Not the memory budget, on which nothing depends, and the taper only where windows overlap and have one.
+        Not the memory budget, on which nothing depends, and taper and spread only where the method has them.
         """
         alone = self.method.removesuffix(MULTIMODAL) == SHORT
-        away = {"max_tokens", "taper"} if alone or self.settings.method not in TAPERED else {"max_tokens"}
+        away = {"max_tokens"} | {
+            name for name in ("taper", "spread") if alone or self.settings.method not in OWN_SETTINGS[name]
+        }
         return {name: value for name, value in asdict(self.settings).items() if name not in away}
 
     @cached_property

@@ -49,6 +49,7 @@ def test_every_method_and_every_sampler_by_name(made):
     [
         (["--method", "blend", "--blend", "0.2"], "blend", 0.2),
         (["--taper", "0"], "taper", 0.0),
+        (["--method", "replacement", "--spread", "0"], "spread", 0.0),
         (["--seam-factors"], "seam_factors", True),
         (["--no-share-guidance"], "share_guidance", False),
         (["--spacing", "uniform"], "spacing", "uniform"),
@@ -95,6 +96,7 @@ def test_a_morph_says_that_the_overlaps_of_a_plan_are_not_used(made, home):
         (["--blend", "0.5"], ["--blend 0.5", "--method blend", "the method is collage", "leave --blend away"]),
         (["--method", "blend", "--blend", "1.5"], ["--blend", "'1.5'", "0 to 1"]),
         (["--method", "naive", "--taper", "0"], ["--taper 0", "--method collage or blend", "leave --taper away"]),
+        (["--spread", "0.2"], ["--spread 0.2", "--method replacement", "collage", "leave --spread away"]),
         (["--taper", "-1"], ["--taper", "'-1'", "0 to 60"]),
         (["--method", "magic"], ["--method", "'magic'", "collage, naive"]),
         (["--morph", "--method", "naive"], ["method naive", "pass between prompts", "collage, consensus, blend"]),

@@ -295,6 +295,9 @@ def test_things_of_a_wrong_kind_are_named(model: Model) -> None:
         ("guidance", "a", "guidance: got 'a'; allowed: a number"),
         ("blend", None, "blend: got None; allowed: a number"),
         ("taper", -0.1, r"taper: got -0\.1; allowed: 0 to 60 seconds"),
+        ("spread", -0.1, r"spread: got -0\.1; allowed: 0 to 60 seconds"),
+        ("spread", float("nan"), "spread: got nan; allowed: 0 to 60 seconds"),
+        ("spread", "x", "spread: got 'x'; allowed: a number"),
         ("taper", "x", "taper: got 'x'; allowed: a number"),
     ],
 )

@@ -41,7 +41,9 @@ Strength = Annotated[
 ]
 
 
-@with_settings(*(name for name in ALL[:-1] if name != "guidance_above"), method=ON_GRAPHS_ONLY)
+@with_settings(
+    *(name for name in ALL[:-1] if name not in ("guidance_above", "spread")), method=ON_GRAPHS_ONLY
+)
 def edit(
     motion: Edited,
     prompt: Prompt,

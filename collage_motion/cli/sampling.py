@@ -9,7 +9,7 @@ import typer
 
 from collage_motion.cli.options import number, one_of
 from collage_motion.errors import CollageError
-from collage_motion.methods import METHODS, ON_GRAPHS, TAPERED, check_method
+from collage_motion.methods import METHODS, ON_GRAPHS, OWN_SETTINGS, check_method
 from collage_motion.samplers import SAMPLERS
 from collage_motion.schedule import SPACINGS
 from collage_motion.settings import Precision, Settings
@@ -142,6 +142,11 @@ OPTIONS: Final[dict[str, Any]] = {
         "For --method collage and blend: how long a window takes to set in where it overlaps another; 0 is the paper's "
         f"sum as it stands, which jerks there.  [default: {Settings.taper:g}]",
     ),
+    "spread": _number(
+        float, 0, 60, "seconds from 0 to 60, usually 0.1 to 0.4", "SECONDS",
+        "For --method replacement: how long new frames follow the known ones beside them; 0 is the paper's, which "
+        f"jerks there.  [default: {Settings.spread:g}]",
+    ),
     "seam_factors": Annotated[
         bool,
         typer.Option("--seam-factors", help="With an extra window, told nothing, on each change of prompt."),
@@ -156,7 +161,7 @@ OPTIONS: Final[dict[str, Any]] = {
 
 ALL: Final = tuple(OPTIONS)
 ON_GRAPHS_ONLY: Final = _words(ON_GRAPHS, "How windows become one motion, as for `generate`.")
-_UNSET: Final = ("taper", "blend", "reconstruction_weight")
+_UNSET: Final = ("taper", "spread", "blend", "reconstruction_weight")
 """Fields with a default that the command line leaves to `Settings`, to know whether they are given."""
 
 
@@ -196,7 +201,7 @@ def check_settings(settings: dict[str, Any], loop: bool = False, condition: str 
     """
     chosen = Settings(**settings)
     check_method(chosen.method, loop=loop)
-    for name, methods in (("taper", TAPERED), ("blend", ("blend",))):
+    for name, methods in OWN_SETTINGS.items():
         if name in settings and chosen.method not in methods:
             raise CollageError(
                 f"--{name} {settings[name]:g}: belongs to --method {' or '.join(methods)}, the method is "

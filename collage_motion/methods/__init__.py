@@ -16,6 +16,8 @@ ON_CYCLES = ("collage", "consensus", "handshake", "blend")
 
 TAPERED = ("collage", "blend")
 """The methods that count overlaps, whose windows set in over `Settings.taper`."""
+OWN_SETTINGS = {"taper": TAPERED, "spread": ("replacement",), "blend": ("blend",)}
+"""Settings that mean something to some methods only, and to which."""
 
 
 def get_method(name: str) -> "Method":

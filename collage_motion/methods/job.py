@@ -40,7 +40,8 @@ class Job:
     graph: windows and what they share. bind: makes the denoiser of windows for a table of prompts, with a memory
     budget. sigmas: falling noise levels. noise: stream 0 is the start, 1 + k belongs to step k. limits:
     lengths of the network's windows. share: of the sum in `blend`. weight: of the gradient in `reconstruction`.
-    taper: frames over which windows set in, in `collage` and `blend`.
+    taper: frames over which windows set in, in `collage` and `blend`. spread: frames around known ones that follow
+    them, in `replacement`.
     start: x0 (S, F, C) of an existing motion, put under noise sigmas[0]; None starts from noise alone. condition:
     a wrapper around the denoiser of the canvas.
     """
@@ -55,6 +56,7 @@ class Job:
     share: float = 0.5
     weight: float = 1.0
     taper: int = 0
+    spread: float = 0.0
     guidance: Guidance = PLAIN
     start: Tensor | None = None
     condition: Callable[[Denoiser], Denoiser] | None = None

@@ -10,7 +10,8 @@ from collage_motion.methods.sliding import slide
 def replacement(job: Job) -> Tensor:
     """Sliding windows whose known half is replaced in every prediction (DiffCollage Algorithm 4).
 
+    New frames beside it follow within `job.spread` frames, which the paper has not; with 0 it is the paper's.
     Raises CollageError for a loop.
     """
     job.refuse("replacement")
-    return slide(job, conditioning.replacement)
+    return slide(job, conditioning.replacement, job.spread)

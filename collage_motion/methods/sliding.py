@@ -30,11 +30,11 @@ class Stretch:
     prompt: int | None
 
 
-def slide(job: Job, wrap: Callable[[Denoiser, Condition], Denoiser]) -> Tensor:
+def slide(job: Job, wrap: Callable[[Denoiser, Condition], Denoiser], spread: float = 0.0) -> Tensor:
     """Make the canvas window by window, each with the last frames of those before it as known frames.
 
     As DiffCollage appendix C.3: 50 % of the sliding window is known. `wrap` conditions the plain denoiser of one
-    window. Windows wait for one another, so rounds grow with the length.
+    window; spread: frames of `conditioning.known`. Windows wait for one another, so rounds grow with the length.
     """
     stretches = list(stretches_of(job.graph, job.limits))
     windows = job.windows()
@@ -45,7 +45,9 @@ def slide(job: Job, wrap: Callable[[Denoiser, Condition], Denoiser]) -> Tensor:
         region = Region(tuple(range(length)), stretch.prompt, 1)
         denoise = compose(Graph(length, (region,), job.graph.prompts), windows, job.padding, job.guidance)
         if past:
-            denoise = wrap(denoise, known(canvas[:, stretch.start : stretch.stop], np.arange(length) < past))
+            denoise = wrap(
+                denoise, known(canvas[:, stretch.start : stretch.stop], np.arange(length) < past, spread)
+            )
         made = job.sampler(
             denoise,
             noise[:, stretch.start : stretch.stop] * job.sigmas[0],

@@ -106,6 +106,18 @@ def test_the_two_ends_of_the_blend() -> None:
         get_method("blend")(job(graph, share=1.5))
 
 
+def test_replacement_with_a_spread_goes_on_more_smoothly() -> None:
+    """At once it is the paper's; with a spread the first new frame of a window is nearer to the last known one."""
+    graph = graph_of_plan()
+    steps = []
+    for spread in (0.0, 6.0):
+        task = job(graph, spread=spread)
+        fresh = [stretch.fresh for stretch in stretches_of(graph, task.limits) if stretch.fresh]
+        made = get_method("replacement")(task)
+        steps.append(np.mean([(made[:, at] - made[:, at - 1]).abs().mean() for at in fresh]))
+    assert steps[1] < 0.9 * steps[0]
+
+
 def test_weights_of_ones_own_must_sum_to_one() -> None:
     graph = graph_of_plan()
     weights = np.where(graph.index.valid, graph.index.counts[:, None], 0).astype(float)
