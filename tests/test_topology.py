@@ -212,6 +212,15 @@ def test_a_long_segment_is_split_into_windows_of_about_its_usual_length():
     assert [graph.prompts[window.prompt] for window in graph.windows] == ["raises a hand"] * 6 + ["walks"]
 
 
+@pytest.mark.parametrize("loop", [False, True])
+def test_what_must_be_split_is_split_into_windows_of_about_its_usual_length(loop):
+    # 24 s fit into three windows of 9 s; these would be longer than clips of it are, which last 6.5 s.
+    graph = topology.build(Plan((Segment("runs", 24.0),), loop), LIMITS, 1.5, usual={"runs": 6.5})
+    # By hand: (480 - 30) / (130 - 30) is 4.5, which rounds to 4; a loop's windows step over 480 frames in 4.8 -> 5.
+    assert len(graph.windows) == (5 if loop else 4)
+    assert all(abs(len(window.frames) - (126 if loop else 142)) <= 1 for window in graph.windows)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(8, 60), min_size=2, max_size=5), st.integers(1, 4))
 def test_rolling_a_loop_rolls_its_graph(quarters, by):

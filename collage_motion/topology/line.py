@@ -17,7 +17,7 @@ Usual = Mapping[str, float]
 """Seconds by prompt; prompts that are not in it have no usual length."""
 
 STRETCH: Final = 1.6
-"""How many times its usual length a window may last: some clips of an action do, longer ones hardly any."""
+"""How many times its usual length a segment's only window may last: some clips do, longer ones hardly any."""
 
 
 def build(
@@ -48,8 +48,9 @@ def chain(
     overlap: seconds, for segments that name none and within long segments; 0 sets clips side by side.
     variables: what an overlap is told; "auto": the prompt where both windows have the same, else nothing
     (null); "null": nothing; "prompt": the prompt, where the two differ the earlier one. usual: seconds that
-    what prompts ask for usually lasts; a segment more than `STRETCH` times as long is split into windows of about
-    that length, which share at most a third of it. Raises PlanError with the segment and the cure.
+    what prompts ask for usually lasts; a segment more than `STRETCH` times as long, or longer than a window can
+    be, is split into windows of about that length, which share at most a third of it. Raises PlanError with the
+    segment and the cure.
     """
     return Line(plan, model, overlap, variables, usual=usual).graph()
 
@@ -204,10 +205,10 @@ class Line:
         """
         limits, closes_alone = self.limits, self.cyclic and len(self.segments) == 1
         inner, parts = self.inner, 1
-        if closes_alone or length > limits.max_frames:
-            parts = max(2, -(-(length - inner) // (limits.max_frames - inner)))
         wish = round(self.usual.get(self.segments[number].prompt, 0.0) * limits.fps)
-        if not 0 < STRETCH * wish < length / parts:
+        if closes_alone or length > limits.max_frames:  # split it must be: then as near to the wish as can be
+            parts = max(2, -(-(length - inner) // (limits.max_frames - inner)))
+        elif not wish or length <= STRETCH * wish:
             return inner, parts
         closer = min(inner, max(wish // 3, limits.min_variable_frames)) if inner else 0
         # Two frames of its own at least, so that the middle of a window lies in its segment; neighbours that are not
