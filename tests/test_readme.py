@@ -95,7 +95,7 @@ def test_it_has_commands_to_try():
 PUBLISHED = {
     "long": (
         "### Long motion against real motion",
-        {"naive", "replacement", "reconstruction", "consensus", "handshake"},
+        {"naive", "replacement", "reconstruction"},
     ),
     "compose": ("### Many prompts against real motion", {"consensus", "handshake", "blend"}),
     "loop": ("### Loops against real motion", {"consensus", "handshake"}),
@@ -152,7 +152,7 @@ def test_the_ratios_of_long_motion_are_those_of_the_published_run():
     def says(text, value):
         return round(value, len(text.partition(".")[2])) == float(text)
 
-    assert len(told) == len(report["comparisons"]) > 8
+    assert len(told) == len(report["comparisons"]) >= 8
     for ratio in report["comparisons"]:
         assert any(says(a, ratio["mean"]) and says(b, ratio["ci95"]) for a, b in told), ratio["figure"]
 

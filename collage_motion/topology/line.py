@@ -49,8 +49,8 @@ def chain(
     variables: what an overlap is told; "auto": the prompt where both windows have the same, else nothing
     (null); "null": nothing; "prompt": the prompt, where the two differ the earlier one. usual: seconds that
     what prompts ask for usually lasts; a segment more than `STRETCH` times as long, or longer than a window can
-    be, is split into windows of about that length, which share at most a third of it. Raises PlanError with the
-    segment and the cure.
+    be, is split into windows of about that length; where they are more than the fewest that hold it, they share at
+    most a third of it. Raises PlanError with the segment and the cure.
     """
     return Line(plan, model, overlap, variables, usual=usual).graph()
 
