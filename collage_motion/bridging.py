@@ -88,7 +88,8 @@ def bridge(
     canvas = np.concatenate((before, np.zeros((gap, before.shape[1]), np.float32), after))
     mask = np.ones(n_frames, bool)
     mask[len(before) : len(before) + gap] = False
-    # Without a spread the bridge takes no notice of where the known frames are until it meets them, with a jerk.
+    # Without a spread replacement takes no notice of where the known frames are until it meets them, with a jerk;
+    # reconstruction makes no use of it.
     held = known(torch.from_numpy(loaded.normaliser.normalise(canvas)), mask, SPREAD_S * fps)
     if condition == "replacement":
         wrap = partial(replacement, condition=held)

@@ -266,7 +266,7 @@ def test_uniform_skeleton_has_the_target_bones_and_the_same_directions(seed: int
     turns = inverse_kinematics(joints, smooth=False)
     made = inverse_kinematics(result, smooth=False)
     # The arc to a heading opposite to the front is any half turn or, as in HumanML3D, none: one rounding decides.
-    assume(min(np.abs(turns[:, 0, 0]).min(), np.abs(made[:, 0, 0]).min()) > 1e-3)
+    assume(min(np.abs(turns[:, 0, 0]).min(), np.abs(made[:, 0, 0]).min()) > 1e-2)
     np.testing.assert_allclose(made, turns, rtol=0, atol=1e-4)
 
 

@@ -32,7 +32,8 @@ class Known:
     spread: frames over which a known entry moves the others of its channel, those before it and behind it: `lift` is
     their mean in a Gaussian process over time (Matern covariance of smoothness 3/2, that length; Rasmussen and
     Williams 2006, eq. 2.19 and 4.17). A network takes a single frame that differs from its neighbours for noise. 0:
-    it moves none (the mask's own pseudo-inverse), as in DiffCollage. Raises CollageError for a mask that is none, or
+    it moves none (the mask's own pseudo-inverse), as in DiffCollage. Only `replacement` moves frames so, and time is a
+    line: on a loop nothing is carried over the wrap. Raises CollageError for a mask that is none, or
     names nothing, and for a spread below 0.
     """
 

@@ -24,7 +24,7 @@ def main(folder: Path, steps: int) -> None:
     # Its first and last second, and what is between made anew.
     ends = np.ones(n_frames, bool)
     ends[20:-20] = False
-    # The frames beside the known ones follow them over 0.4 s; without that the motion jerks where they meet.
+    # With replacement the frames beside the known ones follow them over 0.4 s, and do not jerk where they meet.
     frames = known(values, ends, SPREAD_S * model.card.fps)
     # A linear operator: of turning and going (channels 0 to 2) what is slower than about 1 Hz.
     slow = low_pass(n_frames, n_channels, kept=8, channels=[0, 1, 2])
