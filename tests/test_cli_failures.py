@@ -94,7 +94,8 @@ def wait_for(path_is_there, process):
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="sees by /proc how far the program is")
 @pytest.mark.parametrize("moment", ["loading", "sampling", "writing"])
 def test_a_signal_ends_it_cleanly(home, number, code, moment):
-    seconds = "60" if moment == "writing" else "20"
+    # Long enough that a fast machine still samples when the signal comes: a process that is ending dies of it.
+    seconds = "60" if moment == "writing" else "300"
     steps = "2" if moment == "writing" else "1000"
     process = started(
         ["generate", f"a person walks::{seconds}", "--model", "tiny", "--steps", steps, "-o", "a.gif"]
