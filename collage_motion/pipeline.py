@@ -206,6 +206,7 @@ def sample(
         settings.blend,
         settings.reconstruction_weight,
         round(settings.taper * model.card.fps),
+        settings.apart_above,
         settings.spread * model.card.fps,
         Guidance(settings.guidance, settings.share_guidance, settings.guidance_above),
         None if begin is None else torch.from_numpy(model.normaliser.normalise(begin)).to(model.device),

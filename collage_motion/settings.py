@@ -42,6 +42,8 @@ class Settings:
     variables: what an overlap is told (see `topology.chain`).
     taper: seconds over which a window's part of the collage sets in from an end that lies under another window
     (`weights.tapered_weights`); at once (0, DiffCollage's equations as they stand) the motion jerks there.
+    apart_above: the noise level above which the windows of the collage do not overlap (`methods.apart`), so that
+    neighbours have no say in what happens in a window; a level above the first, such as 1e6: never, as in DiffCollage.
     spread: seconds around known frames that follow them in `replacement` (`conditioning.known`); 0 is DiffCollage's
     Algorithm 4 as it stands, which jerks where it goes on.
     sampler, spacing: names in `samplers.SAMPLERS` and `schedule.SPACINGS`. eta, order, churn: of the samplers that take
@@ -66,6 +68,7 @@ class Settings:
     window: float | Window = "usual"
     variables: Variables = "auto"
     taper: float = 0.3
+    apart_above: float = 5.0
     spread: float = 0.4
     sampler: str = "dpmpp"
     eta: float | None = None
@@ -88,6 +91,7 @@ class Settings:
             "guidance_above",
             "overlap",
             "taper",
+            "apart_above",
             "spread",
             "window",
             "blend",
@@ -122,6 +126,10 @@ class Settings:
         if not 0 <= self.guidance_above < math.inf:
             raise CollageError(
                 f"guidance_above: got {self.guidance_above:g}; allowed: a noise level, 0 (guidance throughout) or more"
+            )
+        if not 0 <= self.apart_above < math.inf:
+            raise CollageError(
+                f"apart_above: got {self.apart_above:g}; allowed: a noise level from 0, such as 5, or 1e6 for never"
             )
         for name in ("taper", "spread"):
             if not 0 <= getattr(self, name) <= 60:

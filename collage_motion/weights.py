@@ -1,6 +1,6 @@
 """Who weighs how much at each frame: the tables (R, T) that `compose.weighted` and `compose.compose` sum with."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,21 +55,29 @@ def tapered_weights(graph: Graph, rise: int) -> Weights:
     return np.where((sums > 0.0)[table.frames], tapered, weights)
 
 
+def depths(graph: Graph, numbers: Sequence[int]) -> list[Weights]:
+    """How deep the frames of windows lie in them: for each of the regions `numbers` (T,), from 1 at ends that lie under
+    another of them; infinity where neither end does.
+    """
+    cover = np.bincount(np.concatenate([graph.regions[k].frames for k in numbers]), minlength=graph.n_frames)
+    found = []
+    for k in numbers:
+        frames = graph.regions[k].frames
+        place = np.arange(len(frames))
+        before = place + 1.0 if cover[frames[0]] > 1 else np.inf
+        behind = len(frames) - place if cover[frames[-1]] > 1 else np.inf
+        found.append(np.broadcast_to(np.minimum(before, behind), len(frames)))
+    return found
+
+
 def _parts(graph: Graph, rise: int) -> Weights:
     """How much of each region counts at its places (R, T): 1 inside, less near ends under other windows."""
-    table, numbers = graph.index, graph.window_numbers.tolist()
-    cover = np.bincount(
-        np.concatenate([table.frames[k, : table.lengths[k]] for k in numbers]), minlength=graph.n_frames
-    )
-    place = np.arange(table.frames.shape[1])
-    parts = np.ones(table.frames.shape)
+    numbers = graph.window_numbers.tolist()
+    parts = np.ones(graph.index.frames.shape)
     holding: dict[int, list[int]] = {}
-    for k in numbers:
-        frames, length = graph.regions[k].frames, len(graph.regions[k].frames)
-        before = place + 1 if cover[frames[0]] > 1 else rise + 1
-        behind = length - place if cover[frames[-1]] > 1 else rise + 1
-        parts[k] = np.minimum(np.minimum(before, behind) / (rise + 1.0), 1.0)
-        for frame in frames:
+    for k, depth in zip(numbers, depths(graph, numbers), strict=True):
+        parts[k, : len(depth)] = np.minimum(depth / (rise + 1.0), 1.0)
+        for frame in graph.regions[k].frames:
             holding.setdefault(frame, []).append(k)
     places = {k: {frame: at for at, frame in enumerate(graph.regions[k].frames)} for k in numbers}
     for k in sorted(set(range(len(graph.regions))) - set(numbers)):

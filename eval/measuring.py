@@ -3,6 +3,7 @@
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,17 @@ def settings_from(pairs: Sequence[str]) -> dict[str, Any]:
         name, _, value = pair.partition("=")
         if name not in known or not value:
             raise CollageError(f"--set {pair}: write NAME=VALUE with one of {', '.join(known)}")
-        settings[name] = yaml.safe_load(value)
+        settings[name] = _value(value)
     return settings
+
+
+def _value(text: str) -> Any:
+    """A number as Python reads it, for YAML takes 1e6 for a word; anything else as YAML."""
+    value = yaml.safe_load(text)
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return float(value)
+    return value
 
 
 def identity(model: Model) -> dict[str, str]:

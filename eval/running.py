@@ -93,11 +93,13 @@ class Part:
     def record(self) -> dict[str, Any]:
         """What the samples depend on besides the run: all settings of the method, whatever the defaults are.
 
-        Not the memory budget, on which nothing depends, and taper and spread only where the method has them.
+        Not the memory budget, on which nothing depends, and what only some methods have only where the method has it.
         """
         alone = self.method.removesuffix(MULTIMODAL) == SHORT
         away = {"max_tokens"} | {
-            name for name in ("taper", "spread") if alone or self.settings.method not in OWN_SETTINGS[name]
+            name
+            for name in ("taper", "apart_above", "spread")
+            if alone or self.settings.method not in OWN_SETTINGS[name]
         }
         return {name: value for name, value in asdict(self.settings).items() if name not in away}
 

@@ -49,6 +49,7 @@ def test_every_method_and_every_sampler_by_name(made):
     [
         (["--method", "blend", "--blend", "0.2"], "blend", 0.2),
         (["--taper", "0"], "taper", 0.0),
+        (["--apart-above", "1e6"], "apart_above", 1e6),
         (["--method", "replacement", "--spread", "0"], "spread", 0.0),
         (["--seam-factors"], "seam_factors", True),
         (["--no-share-guidance"], "share_guidance", False),
@@ -98,6 +99,8 @@ def test_a_morph_says_that_the_overlaps_of_a_plan_are_not_used(made, home):
         (["--method", "naive", "--taper", "0"], ["--taper 0", "--method collage or blend", "leave --taper away"]),
         (["--spread", "0.2"], ["--spread 0.2", "--method replacement", "collage", "leave --spread away"]),
         (["--taper", "-1"], ["--taper", "'-1'", "0 to 60"]),
+        (["--method", "blend", "--apart-above", "5"], ["--apart-above 5", "--method collage", "--apart-above away"]),
+        (["--apart-above", "-1"], ["--apart-above", "'-1'", "noise levels from 0"]),
         (["--method", "magic"], ["--method", "'magic'", "collage, naive"]),
         (["--morph", "--method", "naive"], ["method naive", "pass between prompts", "collage, consensus, blend"]),
         (["--morph", "--method", "handshake"], ["method handshake", "pass between prompts"]),

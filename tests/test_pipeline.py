@@ -22,6 +22,7 @@ from collage_motion.topology import Branch, build
 
 PLAN = plan_from_prompts(["a person walks::3", "a person runs::2.5", "a person walks::2"])
 QUICK = {"steps": 4, "overlap": 0.5}
+NEVER = 1e6  # windows always overlap: a single step is a noisy one
 
 
 @pytest.fixture(scope="module")
@@ -172,9 +173,10 @@ def test_one_segment_is_the_plain_model(model: Model, guidance: float, above: fl
 def test_frames_far_from_a_changed_prompt_feel_little_of_it(model: Model) -> None:
     # One denoising step: what a window says reaches no frame outside it.
     other = plan_from_prompts(["a person walks::3", "a person runs::2.5", "a person jumps::2"])
-    a, b = (generate(plan, model, steps=1, overlap=0.5) for plan in (PLAN, other))
-    np.testing.assert_array_equal(a.features[:105], b.features[:105])
-    assert not np.allclose(a.features[115:], b.features[115:])
+    a, b = (generate(plan, model, steps=1, overlap=0.5, apart_above=NEVER) for plan in (PLAN, other))
+    # Not to the last bit: on some processors a row's rounding depends on the batch that it is in.
+    np.testing.assert_allclose(a.features[:105], b.features[:105], rtol=0, atol=1e-5)
+    assert np.abs(a.features[115:] - b.features[115:]).max() > 1e-3
 
 
 def test_rolling_a_loop_rolls_the_motion(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,6 +300,9 @@ def test_things_of_a_wrong_kind_are_named(model: Model) -> None:
         ("spread", -0.1, r"spread: got -0\.1; allowed: 0 to 60 seconds"),
         ("spread", float("nan"), "spread: got nan; allowed: 0 to 60 seconds"),
         ("spread", "x", "spread: got 'x'; allowed: a number"),
+        ("apart_above", -1, r"apart_above: got -1; allowed: a noise level from 0"),
+        ("apart_above", float("nan"), "apart_above: got nan; allowed: a noise level from 0"),
+        ("apart_above", True, "apart_above: got True; allowed: a number"),
         ("taper", "x", "taper: got 'x'; allowed: a number"),
     ],
 )

@@ -206,19 +206,20 @@ def test_a_usual_length_is_a_wish_that_no_plan_fails_of(segments, loop, overlap,
 def test_a_long_segment_is_split_into_windows_of_about_its_usual_length():
     plan = plan_from_prompts(["raises a hand::12", "walks::6"])
     graph = topology.build(plan, LIMITS, 1.5, usual={"raises a hand": 3.0, "walks": 6.5})
-    # By hand: 255 frames in steps of 40 with 20 shared, 255 - 20 over 40 is nearly 6; 135 frames are no 1.6 x 130.
-    assert [len(window.frames) for window in graph.windows] == [59, 59, 59, 59, 59, 60, 135]
-    assert [len(region.frames) for region in graph.variables] == [20, 20, 20, 20, 20, 30]
-    assert [graph.prompts[window.prompt] for window in graph.windows] == ["raises a hand"] * 6 + ["walks"]
+    # By hand: 240 frames of its own are 4 x 60; 255 with the overlap, in steps of 58.75 with 20 shared. 120 are no
+    # 1.6 x 130.
+    assert [len(window.frames) for window in graph.windows] == [78, 79, 79, 79, 135]
+    assert [len(region.frames) for region in graph.variables] == [20, 20, 20, 30]
+    assert [graph.prompts[window.prompt] for window in graph.windows] == ["raises a hand"] * 4 + ["walks"]
 
 
 @pytest.mark.parametrize("loop", [False, True])
 def test_what_must_be_split_is_split_into_windows_of_about_its_usual_length(loop):
     # 24 s fit into three windows of 9 s; these would be longer than clips of it are, which last 6.5 s.
     graph = topology.build(Plan((Segment("runs", 24.0),), loop), LIMITS, 1.5, usual={"runs": 6.5})
-    # By hand: (480 - 30) / (130 - 30) is 4.5, which rounds to 4; a loop's windows step over 480 frames in 4.8 -> 5.
-    assert len(graph.windows) == (5 if loop else 4)
-    assert all(abs(len(window.frames) - (126 if loop else 142)) <= 1 for window in graph.windows)
+    # By hand: 480 / 130 is 3.7, so 4 windows, in steps of 450 / 4 with 30 shared, or of 480 / 4 in a loop.
+    assert len(graph.windows) == 4
+    assert all(abs(len(window.frames) - (150 if loop else 142)) <= 1 for window in graph.windows)
 
 
 @settings(max_examples=30, deadline=None)

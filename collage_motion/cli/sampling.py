@@ -142,6 +142,11 @@ OPTIONS: Final[dict[str, Any]] = {
         "For --method collage and blend: how long a window takes to set in where it overlaps another; 0 is the paper's "
         f"sum as it stands, which jerks there.  [default: {Settings.taper:g}]",
     ),
+    "apart_above": _number(
+        float, 0, 1e6, "noise levels from 0, usually 5 to 20", "LEVEL",
+        "For --method collage: the noise level above which windows do not overlap and neighbours have no say in what "
+        f"happens in a window; 1e6: never, as in the paper.  [default: {Settings.apart_above:g}]",
+    ),
     "spread": _number(
         float, 0, 60, "seconds from 0 to 60, usually 0.1 to 0.4", "SECONDS",
         "For --method replacement: how long new frames follow the known ones beside them; 0 is the paper's, which "
@@ -161,7 +166,7 @@ OPTIONS: Final[dict[str, Any]] = {
 
 ALL: Final = tuple(OPTIONS)
 ON_GRAPHS_ONLY: Final = _words(ON_GRAPHS, "How windows become one motion, as for `generate`.")
-_UNSET: Final = ("taper", "spread", "blend", "reconstruction_weight")
+_UNSET: Final = ("taper", "apart_above", "spread", "blend", "reconstruction_weight")
 """Fields with a default that the command line leaves to `Settings`, to know whether they are given."""
 
 
@@ -202,10 +207,11 @@ def check_settings(settings: dict[str, Any], loop: bool = False, condition: str 
     chosen = Settings(**settings)
     check_method(chosen.method, loop=loop)
     for name, methods in OWN_SETTINGS.items():
+        flag = name.replace("_", "-")
         if name in settings and chosen.method not in methods:
             raise CollageError(
-                f"--{name} {settings[name]:g}: belongs to --method {' or '.join(methods)}, the method is "
-                f"{chosen.method}; add --method {methods[0]} or leave --{name} away"
+                f"--{flag} {settings[name]:g}: belongs to --method {' or '.join(methods)}, the method is "
+                f"{chosen.method}; add --method {methods[0]} or leave --{flag} away"
             )
     if "reconstruction_weight" in settings and "reconstruction" not in (condition, chosen.method):
         flag = "--condition" if condition else "--method"

@@ -16,7 +16,12 @@ ON_CYCLES = ("collage", "consensus", "handshake", "blend")
 
 TAPERED = ("collage", "blend")
 """The methods that count overlaps, whose windows set in over `Settings.taper`."""
-OWN_SETTINGS = {"taper": TAPERED, "spread": ("replacement",), "blend": ("blend",)}
+OWN_SETTINGS = {
+    "taper": TAPERED,
+    "apart_above": ("collage",),
+    "spread": ("replacement",),
+    "blend": ("blend",),
+}
 """Settings that mean something to some methods only, and to which."""
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 from torch import Tensor
@@ -40,7 +41,8 @@ class Job:
     graph: windows and what they share. bind: makes the denoiser of windows for a table of prompts, with a memory
     budget. sigmas: falling noise levels. noise: stream 0 is the start, 1 + k belongs to step k. limits:
     lengths of the network's windows. share: of the sum in `blend`. weight: of the gradient in `reconstruction`.
-    taper: frames over which windows set in, in `collage` and `blend`. spread: frames around known ones that follow
+    taper: frames over which windows set in, in `collage` and `blend`. apart_above: the noise level above which windows
+    do not overlap, in `collage`; infinity: they always do. spread: frames around known ones that follow
     them, in `replacement`.
     start: x0 (S, F, C) of an existing motion, put under noise sigmas[0]; None starts from noise alone. condition:
     a wrapper around the denoiser of the canvas.
@@ -56,6 +58,7 @@ class Job:
     share: float = 0.5
     weight: float = 1.0
     taper: int = 0
+    apart_above: float = inf
     spread: float = 0.0
     guidance: Guidance = PLAIN
     start: Tensor | None = None

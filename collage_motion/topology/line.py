@@ -17,7 +17,7 @@ Usual = Mapping[str, float]
 """Seconds by prompt; prompts that are not in it have no usual length."""
 
 STRETCH: Final = 1.6
-"""How many times its usual length a segment's only window may last: some clips do, longer ones hardly any."""
+"""How many times its usual length a segment of one window may last: some clips do, longer ones hardly any."""
 
 
 def build(
@@ -49,8 +49,8 @@ def chain(
     variables: what an overlap is told; "auto": the prompt where both windows have the same, else nothing
     (null); "null": nothing; "prompt": the prompt, where the two differ the earlier one. usual: seconds that
     what prompts ask for usually lasts; a segment more than `STRETCH` times as long, or longer than a window can
-    be, is split into windows of about that length; where they are more than the fewest that hold it, they share at
-    most a third of it. Raises PlanError with the segment and the cure.
+    be, is split into windows that begin about so far apart; where they are more than the fewest that hold it, they
+    share at most a third of it. Raises PlanError with the segment and the cure.
     """
     return Line(plan, model, overlap, variables, usual=usual).graph()
 
@@ -201,21 +201,23 @@ class Line:
         """What the windows within segment `number` share, and how many they are.
 
         length: frames of the segment with its overlaps, the longer of which is `shared`. The usual length of its
-        prompt is a wish: windows stay within the model's limits, and longer than what they share.
+        prompt is a wish for what each window has to itself when overlaps are cut in the middle (as they are while there
+        is much noise, `methods.apart`): windows stay within the model's limits, and longer than what they share.
         """
         limits, closes_alone = self.limits, self.cyclic and len(self.segments) == 1
         inner, parts = self.inner, 1
+        own = self.bounds[number + 1] - self.bounds[number]
         wish = round(self.usual.get(self.segments[number].prompt, 0.0) * limits.fps)
         if closes_alone or length > limits.max_frames:  # split it must be: then as near to the wish as can be
             parts = max(2, -(-(length - inner) // (limits.max_frames - inner)))
-        elif not wish or length <= STRETCH * wish:
+        elif not wish or own <= STRETCH * wish:
             return inner, parts
         closer = min(inner, max(wish // 3, limits.min_variable_frames)) if inner else 0
         # Two frames of its own at least, so that the middle of a window lies in its segment; neighbours that are not
         # in one another's overlaps; and room for a factor on a change of prompt (`methods.seam_factors`).
         half = max(shared, -(-limits.min_frames // 2), limits.min_variable_frames) + (shared + 1) // 2
         most = (length - closer) // max(limits.min_frames - closer, closer, shared + 2, half - closer)
-        wished = min(round((length - closer) / (wish - closer)), most) if wish > closer else 0
+        wished = min(round(own / wish), most) if wish > closer else 0
         return (closer, wished) if wished > parts else (inner, parts)
 
     def check_room(self, number: int, before: int, after: int) -> None:

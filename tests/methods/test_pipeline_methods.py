@@ -19,6 +19,7 @@ from collage_motion.topology import build
 
 PLAN = plan_from_prompts(["a person walks::3", "a person runs::2.5", "a person walks::2"])
 QUICK = {"steps": 3, "overlap": 0.5}
+NEVER = 1e6  # windows always overlap: a single step is a noisy one
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,8 @@ def test_every_method_makes_the_plan_and_says_so(model: Model, name: str) -> Non
 
 
 def test_seam_factors_change_what_is_near_seams_only(model: Model) -> None:
-    plain, extra = (generate(PLAN, model, seam_factors=on, steps=1, overlap=0.5) for on in (False, True))
+    one = {"steps": 1, "overlap": 0.5, "apart_above": NEVER}
+    plain, extra = (generate(PLAN, model, seam_factors=on, **one) for on in (False, True))
     same = (plain.features == extra.features).all(axis=1)
     assert same[:45].all() and same[75:98].all() and same[125:].all()
     assert not same[50:70].any() and not same[102:118].any()
@@ -48,11 +50,15 @@ def test_seam_factors_change_what_is_near_seams_only(model: Model) -> None:
 def test_the_pipeline_counts_network_calls(model: Model) -> None:
     tally = Tally()
     graph = build(PLAN, model.card, 0.5)
-    sample(graph, model, [0, 1], Settings(steps=3, overlap=0.5, guidance_above=0), tally=tally)
+    sample(
+        graph, model, [0, 1], Settings(steps=3, overlap=0.5, guidance_above=0, apart_above=NEVER), tally=tally
+    )
     assert (tally.rounds, tally.calls) == (3, 3)
     assert tally.rows == 3 * 2 * graph.rows_per_step
     split = Tally()
-    sample(graph, model, [0, 1], Settings(steps=3, overlap=0.5, max_tokens=200), tally=split)
+    sample(
+        graph, model, [0, 1], Settings(steps=3, overlap=0.5, max_tokens=200, apart_above=NEVER), tally=split
+    )
     # Of the three steps one is below the level where guidance ends.
     assert split.rows == 2 * (2 * graph.rows_per_step + len(graph.regions))
     assert split.rounds == 3 and split.calls > 6 and split.frames < tally.frames
