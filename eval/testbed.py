@@ -58,7 +58,8 @@ class Drawn:
     asked: what is generated; a clip may come twice. real: what the row of real clips is made of. reference: the
     clips that FID compares with. apart: those of the reference that share no recording with `asked`.
     different: real clips for the floor of FID, which stand for generated motions: as many as are asked for, but each
-    once, for motions of one caption are different motions; fewer where there are not so many.
+    once, for motions of one caption are different motions; fewer where there are not so many. reference_meanings,
+    different_meanings: what these clips show, where that is known.
     """
 
     asked: tuple[Asked, ...]
@@ -66,6 +67,8 @@ class Drawn:
     reference: tuple[Rows, ...]
     apart: tuple[Rows, ...]
     different: tuple[Rows, ...]
+    reference_meanings: tuple[str, ...] = ()
+    different_meanings: tuple[str, ...] = ()
 
 
 class Testbed(Protocol):
@@ -185,9 +188,10 @@ class OwnTestbed:
             asked.append(Asked(item.caption, features, item.meaning, item.recording))
         apart = np.random.default_rng((seed, 4))
         reference = tuple(crop(item.features, most, apart) for item in other.items)
-        once = np.random.default_rng((seed, 5))
-        different = tuple(crop(item.features, most, once) for item in asking.once(count, seed))
-        return Drawn(tuple(asked), tuple(asked), reference, reference, different)
+        once, chosen = np.random.default_rng((seed, 5)), asking.once(count, seed)
+        different = tuple(crop(item.features, most, once) for item in chosen)
+        meanings = (tuple(item.meaning for item in items) for items in (other.items, chosen))
+        return Drawn(tuple(asked), tuple(asked), reference, reference, different, *meanings)
 
     def embed_motions(
         self, features: Sequence[Rows], lengths: Sequence[int] | None = None, made: bool = False

@@ -7,7 +7,8 @@ What real stretches score says how much of a composer's FID in protocol `long` i
 clips, and those of motions of 24 s that are one real clip over and over, faded into itself. So do R-precision and, with
 a classifier, how many contents are named right: these suffer by the fading, not by the crop. Nothing is generated.
 Takes three minutes. With --run, the folder of an `eval` of that protocol with the same seed, also its single clips
-(`short`), these laid end to end in the same way, and its collages.
+(`short`), these laid end to end in the same way, and its collages. With --contents everything, real clips included, is
+of these actions only: those that go on as long as one likes (walk, run) have no beginning or end to miss.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from collage_motion.cli import script
+from collage_motion.data.captions import CONTENTS
 from collage_motion.errors import DataError
 from collage_motion.eval import provenance
 from collage_motion.eval.accuracy import content_accuracy
@@ -78,10 +80,19 @@ def arguments() -> argparse.Namespace:
         metavar="NAME=VALUE",
         help="what it was given besides; may be repeated",
     )
+    parser.add_argument(
+        "--contents",
+        metavar="NAME,NAME",
+        help="clips of these actions only, such as walk,run (default: all)",
+    )
     parser.add_argument("-o", "--output", type=Path, help="JSON file, replaced if it exists")
     options = parser.parse_args()
     if options.replications < 2 or options.samples < 4:
         parser.error("--replications must be at least 2, --samples at least 4")
+    options.contents = options.contents and [name.strip() for name in options.contents.split(",")]
+    unknown = sorted(set(options.contents or ()) - set(CONTENTS))
+    if unknown:
+        parser.error(f"--contents: got {unknown[0]!r}; allowed: {', '.join(CONTENTS)}")
     if options.run is not None and options.data is not None:
         parser.error("--data: not with --run, whose clips are those of $COLLAGE_DATA")
     return options
@@ -139,17 +150,31 @@ def crops_of(clips: Sequence[Rows], overlap: float, draw: int) -> list[Rows]:
     return random_crops(motions, [len(clip) for clip in clips], np.random.default_rng((draw, 13)))
 
 
+class Chosen:
+    """Which of what was drawn is of the contents asked for, by number: captions, other clips, and the reference."""
+
+    def __init__(self, drawn: Drawn, contents: Sequence[str] | None) -> None:
+        meanings = [row.meaning for row in drawn.asked], drawn.different_meanings, drawn.reference_meanings
+        self.asked, self.different, self.reference = (
+            [k for k, meaning in enumerate(known) if contents is None or content_of(meaning) in contents]
+            for known in meanings
+        )
+        for name, numbers in vars(self).items():
+            if len(numbers) < 4:
+                raise DataError(f"--contents: {len(numbers)} clips of {name} show them; 4 are needed")
+
+
 class Reference:
     """What clips are judged by: whole real ones, stretches of them, and the captions asked for, embedded once."""
 
-    def __init__(self, testbed: Testbed, drawn: Drawn, draw: int) -> None:
-        self.testbed, self.asked, self.draw = testbed, drawn.asked, draw
-        self.whole = testbed.embed_motions(drawn.reference)
-        self.stretches = testbed.embed_motions(
-            cuts(drawn.reference, np.random.default_rng((draw, 14)), MIN_FRAMES)
-        )
-        self.text = testbed.embed_captions(drawn.asked, made=True).astype(np.float64)
-        self.contents = [content_of(row.meaning) for row in drawn.asked]
+    def __init__(self, testbed: Testbed, drawn: Drawn, draw: int, chosen: Chosen) -> None:
+        self.testbed, self.draw = testbed, draw
+        self.asked = [drawn.asked[k] for k in chosen.asked]
+        real = [drawn.reference[k] for k in chosen.reference]
+        self.whole = testbed.embed_motions(real)
+        self.stretches = testbed.embed_motions(cuts(real, np.random.default_rng((draw, 14)), MIN_FRAMES))
+        self.text = testbed.embed_captions(self.asked, made=True).astype(np.float64)
+        self.contents = [content_of(row.meaning) for row in self.asked]
 
     def figures(self, clips: Sequence[Rows], answers: Sequence[Rows]) -> Found:
         """FID of clips, of stretches of them (`cut_fid`), and how well `answers` fit the captions, in their order.
@@ -213,14 +238,17 @@ def main() -> None:
     for replication in range(options.replications):
         draw = derived(options.seed, "draw", replication)
         drawn = testbed.draw(draw, options.samples, MIN_FRAMES, run.most if run is not None else MOST_FRAMES)
-        reference = Reference(testbed, drawn, draw)
+        chosen = Chosen(drawn, options.contents)
+        reference = Reference(testbed, drawn, draw, chosen)
         real = [row.features for row in drawn.asked]
         for (kind, clips), (_, answers) in zip(
             made_of(drawn.different, draw), made_of(real, draw), strict=True
         ):
-            values.setdefault(kind, []).append(reference.figures(clips, answers))
+            own = [clips[k] for k in chosen.different], [answers[k] for k in chosen.asked]
+            values.setdefault(kind, []).append(reference.figures(*own))
         for kind, clips in made_in(run, replication, draw) if run is not None else ():
-            values.setdefault(kind, []).append(reference.figures(clips, clips))
+            made = [clips[k] for k in chosen.asked]
+            values.setdefault(kind, []).append(reference.figures(made, made))
     rows = [row_of(kind, found, values["cut", 1.0]) for kind, found in values.items()]
     print(
         f"{'clips':54s} {'FID':>6s}  {'above floor':>15s}  {'of cuts':>15s}  {'R@3':>14s}"
@@ -233,6 +261,7 @@ def main() -> None:
             "replications": options.replications,
             "samples": options.samples,
             "seed": options.seed,
+            "contents": options.contents,
             "commit": provenance.commit(),
             "evaluator": provenance.checksums({"evaluator": FOLDER / WEIGHTS})["evaluator"],
             "rows": rows,

@@ -169,6 +169,20 @@ def test_what_cuts_cost_is_measured_beside_whole_clips(tmp_path: Path) -> None:
     )
     assert run("measure_cuts.py", "--replications", 1).returncode == 2
 
+    sizes = ["--data", tmp_path / "data.npz", "--replications", 2, "--samples", 16]
+    done = run("measure_cuts.py", *sizes, "--contents", "walk, run,bow", "-o", out)
+    assert done.returncode == 0, done.stderr
+    some = json.loads(out.read_text())
+    assert some["contents"] == ["walk", "run", "bow"]
+    assert [(row["made"], row["by"]) for row in some["rows"]] == list(rows)
+    assert some["rows"][0]["values"] != rows["cut", 1.0]["values"]
+    for contents, message in (
+        ("walk,fly", "--contents: got 'fly'; allowed: "),
+        ("guide", "0 clips of asked show"),
+    ):
+        wrong = run("measure_cuts.py", *sizes, "--contents", contents)
+        assert wrong.returncode == 2 and message in wrong.stderr
+
 
 def test_an_evaluations_own_clips_are_laid_end_to_end_too(tmp_path: Path) -> None:
     data, model, folder = (
