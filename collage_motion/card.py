@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,10 +54,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class UsualLength:
-    """Log seconds that clips of a prompt lasted in training: bias + weights (D,) . mean word (`lengths`)."""
+    """Log seconds that clips of a prompt lasted in training, of its mean word m (`lengths`).
+
+    bias + weights (D,) . m, and for each of `units` (2 + D,), (a, b, *w), besides: a tanh(b + w . m).
+    """
 
     bias: float
     weights: tuple[float, ...]
+    units: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,15 +174,24 @@ def read_card(folder: Path) -> ModelCard:
 def _usual_length(fields: dict[str, Any], path: Path) -> UsualLength | None:
     if fields.get("usual_length") is None:
         return None
-    allowed = "an object with 'bias', a finite number, and 'weights', a list of such"
-    value = _field(fields, "usual_length", _is_line, allowed, path)
-    return UsualLength(float(value["bias"]), tuple(map(float, value["weights"])))
+    allowed = (
+        "an object with 'bias', a finite number, 'weights', a list of such, and perhaps 'units', lists of two more "
+        "numbers than there are weights"
+    )
+    value = _field(fields, "usual_length", _is_usual_length, allowed, path)
+    units = tuple(tuple(map(float, unit)) for unit in value.get("units", ()))
+    return UsualLength(float(value["bias"]), tuple(map(float, value["weights"])), units)
 
 
-def _is_line(value: Any) -> bool:
+def _is_usual_length(value: Any) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("weights"), list):
         return False
-    numbers = [value.get("bias"), *value["weights"]]
+    units = value.get("units", [])
+    if not isinstance(units, list) or not all(
+        isinstance(unit, list) and len(unit) == 2 + len(value["weights"]) for unit in units
+    ):
+        return False
+    numbers = [value.get("bias"), *value["weights"], *chain.from_iterable(units)]
     return all(
         type(x) in (int, float) and abs(x) <= 1e300 for x in numbers
     )  # neither a NaN nor a huge integer

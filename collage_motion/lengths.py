@@ -1,7 +1,7 @@
 """How long what a prompt asks for usually lasts, as a model's training clips showed it; read without torch.
 
-A linear map from the mean vector of a prompt's content words to the logarithm of seconds, kept in the model's card.
-Text to length is what Guo et al. (2022) put before their generator; theirs is a network, and draws.
+A small network from the mean vector of a prompt's content words to the logarithm of seconds, kept in the model's card.
+Text to length is what Guo et al. (2022) put before their generator; theirs draws.
 """
 
 import math
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from collage_motion.card import ModelCard
+from collage_motion.card import ModelCard, UsualLength
 from collage_motion.errors import ModelError
 from collage_motion.word_vectors import content_words, word_vectors
 
@@ -34,10 +34,19 @@ def usual_seconds(prompts: Iterable[str], card: ModelCard) -> dict[str, float]:
                 f"{card.folder}: 'usual_length.weights' of the card are {len(line.weights)}, the word vectors have "
                 f"{len(mean)} numbers; correct the card or leave the field away"
             )
-        octaves = (line.bias + float(np.dot(line.weights, mean))) / math.log(2)
+        octaves = log_seconds(line, mean) / math.log(2)
         seconds = 2 ** (round(4 * max(-20.0, min(octaves, 20.0))) / 4)
         found[prompt] = min(max(seconds, least), most)
     return found
+
+
+def log_seconds(known: UsualLength, mean: NDArray[np.float64]) -> float:
+    """What a card knows, of a mean word (D,): the logarithm of seconds, without limits."""
+    told = known.bias + float(np.dot(known.weights, mean))
+    if known.units:
+        heights, biases, *weights = np.array(known.units).T
+        told += float(np.dot(heights, np.tanh(biases + mean @ np.array(weights))))
+    return told
 
 
 def mean_word(prompt: str) -> NDArray[np.float64]:
