@@ -68,7 +68,7 @@ class Settings:
     window: float | Window = "usual"
     variables: Variables = "auto"
     taper: float = 0.3
-    apart_above: float = 5.0
+    apart_above: float = 10.0
     spread: float = 0.4
     sampler: str = "dpmpp"
     eta: float | None = None
@@ -129,7 +129,7 @@ class Settings:
             )
         if not 0 <= self.apart_above < math.inf:
             raise CollageError(
-                f"apart_above: got {self.apart_above:g}; allowed: a noise level from 0, such as 5, or 1e6 for never"
+                f"apart_above: got {self.apart_above:g}; allowed: a noise level from 0, such as 10, or 1e6 for never"
             )
         for name in ("taper", "spread"):
             if not 0 <= getattr(self, name) <= 60:

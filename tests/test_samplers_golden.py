@@ -117,7 +117,8 @@ def test_single_ddim_and_ancestral_steps_equal_the_reference(arrays: Arrays) -> 
             got = steps.run(ancestral, quiet=True)
         else:
             continue
-        np.testing.assert_allclose(got, arrays[key], atol=1e-5, rtol=0, err_msg=key)
+        # With wider vectors a processor rounds sums otherwise: up to 1.5e-5 at the noisiest step.
+        np.testing.assert_allclose(got, arrays[key], atol=2e-5, rtol=0, err_msg=key)
         checked.append(quantity)
     assert {"ddim_eta0", "ddim_eta1", "ancestral", "posterior_mean"} <= set(checked)
 

@@ -15,7 +15,7 @@ def main(folder: Path, steps: int) -> None:
         (
             Segment("a person walks forward", seconds=3),
             Segment("a person waves with both hands", seconds=3, overlap=1.0),  # shared with the next one
-            Segment("a person runs", seconds=3),
+            Segment("a person runs", seconds=6),  # longer than running usually lasts: two windows
         )
     )
     write_plan(plan, folder / "02_plan.yaml", overwrite=True)  # for `collage-motion generate`
