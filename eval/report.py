@@ -202,17 +202,21 @@ def check_outputs(folder: Path, name: str) -> None:
 
 
 def write_report(
-    report: Mapping[str, Any], prompts: Mapping[str, Any], folder: Path, name: str
+    report: Mapping[str, Any], prompts: Mapping[str, Any] | None, folder: Path, name: str
 ) -> list[Path]:
-    """Write JSON, CSV, Markdown and the list of prompts over those of an earlier report, each whole or not at all."""
+    """Write JSON, CSV, Markdown and the list of prompts over those of an earlier report, each whole or not at all.
+
+    prompts: None leaves their list as it is.
+    """
     check_outputs(folder, name)
     paths = outputs(folder, name)
     texts = {
         "json": json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         "csv": table_csv(report),
         "md": markdown(report),
-        "prompts.json": prompt_text(prompts),
     }
+    if prompts is not None:
+        texts["prompts.json"] = prompt_text(prompts)
     for suffix, text in texts.items():  # the JSON first: with it there the others are known to be ours
         with replacing(paths[suffix], overwrite=True) as part:
             part.write_text(text, encoding="utf-8")
