@@ -36,14 +36,15 @@ class Settings:
     steps: denoising steps. guidance: classifier-free guidance scale. share_guidance: divide it among the
     prompts where windows of different ones overlap (see `compose.Guidance`). guidance_above: the noise level down to
     which there is guidance; below the usual one it hardly changes a new motion, for twice the time.
-    overlap: seconds that neighbouring windows share. window: how long windows last before a segment is split into
-    several: "usual": about as long as what its prompt asks for usually does (`lengths`), where the card says so;
-    "longest": as long as the model allows; or seconds.
+    overlap: seconds that neighbouring windows share. window: how much of a segment one window holds before it is split
+    into several: "usual": about as much as what its prompt asks for usually lasts (`lengths`), where the card says so;
+    "longest": as much as the model allows; or windows of so many seconds.
     variables: what an overlap is told (see `topology.chain`).
     taper: seconds over which a window's part of the collage sets in from an end that lies under another window
     (`weights.tapered_weights`); at once (0, DiffCollage's equations as they stand) the motion jerks there.
     apart_above: the noise level above which the windows of the collage do not overlap (`methods.apart`), so that
     neighbours have no say in what happens in a window; a level above the first, such as 1e6: never, as in DiffCollage.
+    Where known frames are held they always overlap; seam factors take part below it only.
     spread: seconds around known frames that follow them in `replacement` (`conditioning.known`); 0 is DiffCollage's
     Algorithm 4 as it stands, which jerks where it goes on.
     sampler, spacing: names in `samplers.SAMPLERS` and `schedule.SPACINGS`. eta, order, churn: of the samplers that take
@@ -149,7 +150,9 @@ class Settings:
             raise CollageError(f"spacing: got {self.spacing!r}; allowed: {', '.join(SPACINGS)}")
         check_method(self.method, self.seam_factors)
         if not 0 <= self.blend <= 1:
-            raise CollageError(f"blend: got {self.blend:g}; allowed: 0 (consensus average) to 1 (collage)")
+            raise CollageError(
+                f"blend: got {self.blend:g}; allowed: 0 (consensus average) to 1 (collage's sum)"
+            )
         if not 0 <= self.reconstruction_weight <= 100:
             raise CollageError(
                 f"reconstruction weight: got {self.reconstruction_weight:g}; allowed: 0 to 100, usually 1"

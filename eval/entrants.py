@@ -27,8 +27,9 @@ ENTRANTS: Final = {
     "collage": Entrant(
         {},
         "in `compose` (3 replications) FID 2.95 above its floor without a taper, 2.58, 2.50, 2.44, 2.44 with "
-        "0.1, 0.2, 0.3, 0.4 s; contents (2 others) 84.9 % where windows always overlap, 85.5, 86.1, 87.2, 87.4, 87.2 "
-        "where not above noise level 20, 10, 5, 2, 0.5; jerk peaks 0.042, 0.043, 0.045, 0.045, 0.080, 0.186",
+        "0.1, 0.2, 0.3, 0.4 s; contents (2 other replications) 84.9 % where windows always overlap, 85.5, 86.1, 87.2, "
+        "87.4, 87.2 where not above noise level 20, 10, 5, 2, 0.5, and jerk peaks at 0.042, 0.043, 0.045, 0.045, "
+        "0.080, 0.186; at 5 motions of `long` are 2.0 % more diverse than real ones, at 10 less",
     ),
     "naive": Entrant({}, "it has no setting of its own"),
     "replacement": Entrant(

@@ -161,7 +161,10 @@ class Chosen:
         )
         for name, numbers in vars(self).items():
             if len(numbers) < 4:
-                raise DataError(f"--contents: {len(numbers)} clips of {name} show them; 4 are needed")
+                raise DataError(
+                    f"--contents: {len(numbers)} of the {name} clips show them; 4 are needed; name more actions "
+                    "or raise --samples"
+                )
 
 
 class Reference:

@@ -12,7 +12,7 @@ from collage_motion.card import UsualLength, load_card, read_card
 from collage_motion.data.dataset import Clip
 from collage_motion.data.lengths import explained, fit_usual_length
 from collage_motion.errors import DataError, ModelError
-from collage_motion.lengths import mean_word, usual_seconds
+from collage_motion.lengths import log_seconds, mean_word, usual_seconds
 from collage_motion.methods.sliding import stretches_of
 from collage_motion.models import load_model
 from collage_motion.pipeline import Settings, generate
@@ -85,6 +85,14 @@ def test_usual_lengths_are_within_the_limits(folder: Path, bias: float, seconds:
     assert usual_seconds(["a person walks"], card) == {"a person walks": pytest.approx(seconds)}
 
 
+def test_what_a_card_knows_by_hand(folder: Path) -> None:
+    known = {"bias": 0.5, "weights": [1.0, -1.0], "units": [[2.0, 0.25, 1.0, 0.0], [-1.0, 0.0, 0.0, 3.0]]}
+    card = read_card(with_line(folder, known))
+    assert card.usual_length is not None
+    told = log_seconds(card.usual_length, np.array([0.5, 0.2]))
+    assert told == pytest.approx(0.5 + 0.3 + 2 * np.tanh(0.75) - np.tanh(0.6))
+
+
 def test_a_model_that_does_not_know_has_none(folder: Path) -> None:
     card = read_card(folder)
     assert card.usual_length is None and usual_seconds(["a person walks"], card) == {}
@@ -109,6 +117,10 @@ def test_weights_of_another_width_are_refused(folder: Path) -> None:
         {"bias": float("inf"), "weights": [1]},
         {"bias": 0, "weights": [float("nan")]},
         {"bias": 10**400, "weights": [1]},
+        {"bias": 0, "weights": [1], "units": [[1, 2]]},
+        {"bias": 0, "weights": [1], "units": [1]},
+        {"bias": 0, "weights": [1], "units": {"a": 1}},
+        {"bias": 0, "weights": [1], "units": [[1, 2, float("nan")]]},
     ],
 )
 def test_a_broken_field_is_one_error(folder: Path, value: object) -> None:

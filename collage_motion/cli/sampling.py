@@ -38,8 +38,8 @@ Window = Annotated[
     typer.Option(
         parser=_window,
         metavar="usual|longest|SECONDS",
-        help="How long a window lasts before a segment is split into several: about as long as what its prompt asks "
-        "for usually does, as long as the model allows, or so many seconds.",
+        help="How much of a segment one window holds before it is split into several: about as much as what its prompt "
+        "asks for usually lasts, as much as the model allows, or windows of so many seconds.",
     ),
 ]
 Variables = Annotated[
@@ -120,7 +120,7 @@ OPTIONS: Final[dict[str, Any]] = {
     "guidance_above": Annotated[
         float,
         typer.Option(
-            parser=number(float, 0, 1e6, "noise levels from 0"),
+            parser=number(float, 0, 1e6, "noise levels from 0 to 1e6"),
             metavar="LEVEL",
             help="Noise level down to which there is guidance; below 1.5 it costs time and changes little.",
         ),
@@ -135,7 +135,7 @@ OPTIONS: Final[dict[str, Any]] = {
     ),
     "blend": _number(
         float, 0, 1, "numbers from 0 to 1", "SHARE",
-        f"For --method blend: 0 is consensus, 1 is collage.  [default: {Settings.blend:g}]",
+        f"For --method blend: 0 is consensus, 1 is the collage's sum.  [default: {Settings.blend:g}]",
     ),
     "taper": _number(
         float, 0, 60, "seconds from 0 to 60, usually 0.1 to 0.4", "SECONDS",
@@ -143,9 +143,9 @@ OPTIONS: Final[dict[str, Any]] = {
         f"sum as it stands, which jerks there.  [default: {Settings.taper:g}]",
     ),
     "apart_above": _number(
-        float, 0, 1e6, "noise levels from 0, usually 5 to 20", "LEVEL",
+        float, 0, 1e6, "noise levels from 0 to 1e6, usually 5 to 20", "LEVEL",
         "For --method collage: the noise level above which windows do not overlap and neighbours have no say in what "
-        f"happens in a window; 1e6: never, as in the paper.  [default: {Settings.apart_above:g}]",
+        f"happens in a window; 1e6: they always do, as in the paper.  [default: {Settings.apart_above:g}]",
     ),
     "spread": _number(
         float, 0, 60, "seconds from 0 to 60, usually 0.1 to 0.4", "SECONDS",
@@ -154,7 +154,10 @@ OPTIONS: Final[dict[str, Any]] = {
     ),
     "seam_factors": Annotated[
         bool,
-        typer.Option("--seam-factors", help="With an extra window, told nothing, on each change of prompt."),
+        typer.Option(
+            "--seam-factors",
+            help="With an extra window, told nothing, on each change of prompt; in a collage from --apart-above down.",
+        ),
     ],
     "reconstruction_weight": _number(
         float, 0, 100, "numbers from 0 to 100, usually 1", "WEIGHT",

@@ -1,10 +1,12 @@
 """Windows that are each by themselves while there is much noise: the canvas cut up between them."""
 
+from collections import Counter
+
 import numpy as np
 from torch import Tensor
 
 from collage_motion.compose import compose
-from collage_motion.denoiser import Denoiser
+from collage_motion.denoiser import Denoiser, WindowDenoiser
 from collage_motion.graph import Graph, Region
 from collage_motion.methods.job import Job
 from collage_motion.weights import depths
@@ -13,9 +15,10 @@ from collage_motion.weights import depths
 def pieces(graph: Graph) -> Graph:
     """The graph of what each window has to itself: every frame goes to the window that it lies deepest in.
 
-    So overlaps are cut in the middle, the earlier window taking the odd frame, and nothing is shared. Windows that are
-    told nothing and whose frames all lie in others, factors on a change of prompt, get none. A graph whose windows
-    write some channels only is returned as it is.
+    So overlaps are cut in the middle, the earlier window taking the odd frame, and nothing is shared; where a tree
+    forks, the branches' common beginning stays with what leads to it. Left out are windows that get no frame, and those
+    that are told nothing and whose frames all lie in others: factors on a change of prompt. A piece may be half as long
+    as the model's shortest window. A graph whose windows write some channels only is returned as it is.
     """
     if any(region.channels is not None for region in graph.regions):
         return graph
@@ -26,23 +29,25 @@ def pieces(graph: Graph) -> Graph:
         if graph.regions[k].prompt is None and (cover[inside] > 1).all():
             numbers.remove(k)
             cover[inside] -= 1
-    deepest, owner = np.zeros(graph.n_frames), np.zeros(graph.n_frames, np.int64)
+    begun = Counter(graph.regions[k].frames[0] for k in numbers)
+    deepest, owner = np.full(graph.n_frames, -1.0), np.zeros(graph.n_frames, np.int64)
     for k, depth in zip(numbers, depths(graph, numbers), strict=True):
         frames = np.array(graph.regions[k].frames)
+        if begun[frames[0]] > 1:
+            depth = np.where(np.logical_and.accumulate(cover[frames] > 1), 0.0, depth)
         mine = depth > deepest[frames]
         deepest[frames[mine]], owner[frames[mine]] = depth[mine], k
-    parts = [
-        Region(
-            tuple(frame for frame in graph.regions[k].frames if owner[frame] == k), graph.regions[k].prompt, 1
-        )
-        for k in numbers
-    ]
+    parts = []
+    for k in numbers:
+        own = tuple(frame for frame in graph.regions[k].frames if owner[frame] == k)
+        if own:
+            parts.append(Region(own, graph.regions[k].prompt, 1))
     return Graph(
         graph.n_frames, tuple(parts), graph.prompts, graph.segments, graph.cyclic, graph.n_channels, graph.fps
     )
 
 
-def apart_first(job: Job, together: Denoiser) -> Denoiser:
+def apart_first(job: Job, windows: WindowDenoiser, together: Denoiser) -> Denoiser:
     """A denoiser of the canvas that is that of its `pieces` above the noise level `job.apart_above`.
 
     FlowMDM begins its sampling so, with segments that do not see one another (Barquero et al. 2024, section 3.2): what
@@ -51,7 +56,7 @@ def apart_first(job: Job, together: Denoiser) -> Denoiser:
     """
     if job.condition is not None or job.sigmas[0] <= job.apart_above:
         return together
-    apart = compose(pieces(job.graph), job.windows(), job.padding, job.guidance)
+    apart = compose(pieces(job.graph), windows, job.padding, job.guidance)
 
     def denoise(x: Tensor, sigma: float) -> Tensor:
         return apart(x, sigma) if sigma > job.apart_above else together(x, sigma)

@@ -9,7 +9,7 @@ from collage_motion.weights import mean_weights, tapered_weights
 
 
 def blend(job: Job) -> Tensor:
-    """Sample share * Bethe sum + (1 - share) * average: share 1 is `collage`, 0 `consensus`.
+    """Sample share * Bethe sum + (1 - share) * average: share 1 is the sum of `collage`, 0 `consensus`.
 
     Both weigh the same predictions, so it costs one round of the network a step as they do. Windows set in over
     `job.taper` frames in the sum. Raises CollageError for a share outside 0 to 1.

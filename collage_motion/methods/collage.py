@@ -13,5 +13,6 @@ def collage(job: Job) -> Tensor:
     Windows set in over `job.taper` frames; with 0 the sum is that of the equations everywhere. Above the noise level
     `job.apart_above` they do not overlap (`apart`).
     """
-    together = compose(job.graph, job.windows(), job.padding, job.guidance, job.taper)
-    return job.sample(apart_first(job, together))
+    windows = job.windows()
+    together = compose(job.graph, windows, job.padding, job.guidance, job.taper)
+    return job.sample(apart_first(job, windows, together))

@@ -64,7 +64,7 @@ def test_rows_that_are_missing_are_added_in_order_and_compared() -> None:
         (
             ("rows", 0, "diversity", "values"),
             [8.0, 8.0, 8.1],
-            "diversity of the real clips is 8 and 8; they were not",
+            "diversity of the real clips is 8 and 8.1 in replication 2; they were not",
         ),
     ],
 )

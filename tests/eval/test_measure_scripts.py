@@ -178,7 +178,7 @@ def test_what_cuts_cost_is_measured_beside_whole_clips(tmp_path: Path) -> None:
     assert some["rows"][0]["values"] != rows["cut", 1.0]["values"]
     for contents, message in (
         ("walk,fly", "--contents: got 'fly'; allowed: "),
-        ("guide", "0 clips of asked show"),
+        ("guide", "0 of the asked clips show them"),
     ):
         wrong = run("measure_cuts.py", *sizes, "--contents", contents)
         assert wrong.returncode == 2 and message in wrong.stderr

@@ -46,7 +46,9 @@ def test_above_the_budget_a_step_is_split_and_no_call_exceeds_it(model: Model) -
     plan, budget = long_plan(model, 60), 2000
     graph = build(plan, model.card, Settings.overlap)
     with watched(model.network) as calls:
-        cost = measure_run(model, plan, Settings(steps=2, max_tokens=budget, guidance_above=0, apart_above=1e6))
+        cost = measure_run(
+            model, plan, Settings(steps=2, max_tokens=budget, guidance_above=0, apart_above=1e6)
+        )
     sizes = [args[0].shape[0] * args[0].shape[3] for args, _ in calls]
     assert len(calls) == cost.calls > 2
     assert max(sizes) <= budget

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from math import inf
 
-import numpy as np
 import pytest
 import torch
 from gaussian_fields import levels, stationary_windows
@@ -20,6 +19,7 @@ from collage_motion.methods.apart import apart_first, pieces
 from collage_motion.methods.job import Job
 from collage_motion.methods.seam_factors import with_seam_factors
 from collage_motion.noise import canvas_noise
+from collage_motion.padding import Padding
 from collage_motion.plan import Plan, Segment
 from collage_motion.samplers.euler import euler
 from collage_motion.topology import Branch, build, tree
@@ -59,12 +59,22 @@ def test_overlaps_are_cut_in_the_middle_and_ends_stay_whole() -> None:
     assert [region.frames for region in around.regions] == [tuple(range(2, 8)), (8, 9, 10, 11, 0, 1)]
 
 
-def test_a_tree_is_cut_between_its_branches() -> None:
-    plan = Plan((Segment("walk", 3.0),))
-    graph = tree(Branch(plan, [Branch(plan, []), Branch(plan, [])]), LIMITS, 0.8)
+def test_where_a_tree_forks_the_trunk_keeps_what_its_branches_share() -> None:
+    trunk, one, other = (Plan((Segment(word, 1.6),)) for word in ("walk", "run", "jump"))
+    graph = tree(Branch(trunk, [Branch(one, []), Branch(other, [])]), LIMITS, 0.6)
     cut = pieces(graph)
-    assert sorted(frame for region in cut.regions for frame in region.frames) == list(range(graph.n_frames))
-    assert all(np.all(np.diff(region.frames) > 0) for region in cut.regions)
+    assert [(graph.prompts[r.prompt], r.frames) for r in cut.regions if r.prompt is not None] == [
+        ("walk", tuple(range(16))),
+        ("run", tuple(range(16, 32))),
+        ("jump", tuple(range(32, 48))),
+    ]
+
+
+def test_a_window_inside_another_has_no_piece() -> None:
+    graph = Graph(
+        20, tuple(Region(range(*ab), 0, n) for *ab, n in ((0, 20, 1), (5, 10, 1), (5, 10, -1))), ("a",)
+    )  # type: ignore[arg-type]
+    assert [region.frames for region in pieces(graph).regions] == [tuple(range(20))]
 
 
 def test_factors_on_seams_have_no_piece_and_channels_are_left_alone() -> None:
@@ -90,7 +100,7 @@ def job(graph: Graph, **more: object) -> Job:
 def test_above_the_level_neighbours_have_no_say_and_below_it_they_do() -> None:
     graph = build(PLAN, LIMITS, 0.6)
     task = job(graph, apart_above=1.0)
-    denoise = apart_first(task, compose(graph, task.windows()))
+    denoise = apart_first(task, task.windows(), compose(graph, task.windows()))
     x = torch.randn(1, graph.n_frames, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     first = list(pieces(graph).regions[0].frames)
     other = x.clone()
@@ -101,8 +111,9 @@ def test_above_the_level_neighbours_have_no_say_and_below_it_they_do() -> None:
 
 def test_apart_to_the_end_is_clips_side_by_side_and_never_is_the_sum() -> None:
     graph = build(PLAN, LIMITS, 0.6)
-    never = get_method("collage")(job(graph, apart_above=inf))
-    torch.testing.assert_close(never, get_method("collage")(job(graph)))
+    for level in (inf, 1e6):
+        task = job(graph, apart_above=level)
+        torch.testing.assert_close(get_method("collage")(task), task.sample(compose(graph, task.windows())))
     made = get_method("collage")(job(graph, apart_above=0.0, guidance=Guidance(2.0)))
     task = job(graph)
     for region in pieces(graph).regions:
@@ -112,6 +123,13 @@ def test_apart_to_the_end_is_clips_side_by_side_and_never_is_the_sum() -> None:
         start = task.noise(0)[:, list(region.frames)] * task.sigmas[0]
         clip = euler(compose(alone, task.windows(), guidance=Guidance(2.0)), start, task.sigmas)
         torch.testing.assert_close(made[:, list(region.frames)], clip)
+
+
+def test_a_network_that_always_sees_so_many_frames_is_shown_pieces_too() -> None:
+    graph = build(PLAN, LIMITS, 0.6)
+    plain = get_method("collage")(job(graph, apart_above=1.0))
+    filled = get_method("collage")(job(graph, apart_above=1.0, padding=Padding(24, (3,), "canvas")))
+    assert filled.isfinite().all() and filled.shape == plain.shape and not torch.allclose(filled, plain)
 
 
 @pytest.mark.parametrize("apart_above", [0.0, 0.5])
