@@ -44,7 +44,7 @@ class Settings:
     (`weights.tapered_weights`); at once (0, DiffCollage's equations as they stand) the motion jerks there.
     apart_above: the noise level above which the windows of the collage do not overlap (`methods.apart`), so that
     neighbours have no say in what happens in a window; a level above the first, such as 1e6: never, as in DiffCollage.
-    Where known frames are held they always overlap; seam factors take part below it only.
+    In loops and where known frames are held they always overlap; seam factors take part below it only.
     spread: seconds around known frames that follow them in `replacement` (`conditioning.known`); 0 is DiffCollage's
     Algorithm 4 as it stands, which jerks where it goes on.
     sampler, spacing: names in `samplers.SAMPLERS` and `schedule.SPACINGS`. eta, order, churn: of the samplers that take

@@ -52,9 +52,9 @@ def apart_first(job: Job, windows: WindowDenoiser, together: Denoiser) -> Denois
 
     FlowMDM begins its sampling so, with segments that do not see one another (Barquero et al. 2024, section 3.2): what
     happens in a window is decided there, and its neighbours have no say in it. Not where the job holds known frames,
-    which windows would not see across their ends.
+    which windows would not see across their ends, and not around a loop, which closes less surely so.
     """
-    if job.condition is not None or job.sigmas[0] <= job.apart_above:
+    if job.condition is not None or job.graph.cyclic or job.sigmas[0] <= job.apart_above:
         return together
     apart = compose(pieces(job.graph), windows, job.padding, job.guidance)
 

@@ -132,6 +132,13 @@ def test_a_network_that_always_sees_so_many_frames_is_shown_pieces_too() -> None
     assert filled.isfinite().all() and filled.shape == plain.shape and not torch.allclose(filled, plain)
 
 
+def test_windows_of_a_loop_always_overlap() -> None:
+    graph = build(Plan(PLAN.segments, loop=True), LIMITS, 0.6)
+    torch.testing.assert_close(
+        get_method("collage")(job(graph, apart_above=1.0)), get_method("collage")(job(graph))
+    )
+
+
 @pytest.mark.parametrize("apart_above", [0.0, 0.5])
 def test_known_frames_are_seen_by_the_windows_beside_them(apart_above: float) -> None:
     graph = build(PLAN, LIMITS, 0.6)
