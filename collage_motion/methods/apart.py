@@ -50,7 +50,7 @@ def pieces(graph: Graph) -> Graph:
 def apart_first(job: Job, windows: WindowDenoiser, together: Denoiser) -> Denoiser:
     """A denoiser of the canvas that is that of its `pieces` above the noise level `job.apart_above`.
 
-    FlowMDM begins its sampling so, with segments that do not see one another (Barquero et al. 2024, section 3.2): what
+    FlowMDM begins its sampling so, with segments that do not see one another (Barquero et al. 2024): what
     happens in a window is decided there, and its neighbours have no say in it. Not where the job holds known frames,
     which windows would not see across their ends, and not around a loop, which closes less surely so.
     """
