@@ -10,19 +10,21 @@ from typing import Any
 
 import torch
 
+from collage_motion.card import Limits
 from collage_motion.errors import CollageError
 from collage_motion.methods import METHODS
 from collage_motion.models import load_model
 from collage_motion.pipeline import pick_device
+from collage_motion.plan import Plan, Segment
 
 from . import measuring, provenance, rechecking
 from .comparisons import comparisons
-from .entrants import ENTRANTS, rows_of, settings_of
+from .entrants import entrant, rows_of, settings_of
 from .judging import Judge
 from .metrics import BATCH
 from .plots import MISSING, can_plot, plot
 from .protocols import REAL, SHORT, Protocol, get_protocol
-from .report import FORMAT, INTERVALS, check_outputs, markdown, outputs, write_report
+from .report import FORMAT, INTERVALS, check_no_less, check_outputs, markdown, outputs, write_report
 from .running import Evaluation, Share, Sizes, Watch
 from .store import Store
 from .testbed import OwnTestbed, Testbed
@@ -62,9 +64,11 @@ def run_request(request: Request, watch: Watch, share: Share | None = None) -> d
     """
     share = share or Share.of_environment()
     began = time.time()
-    protocol, _ = protocol_of(request)
+    protocol, rows = protocol_of(request)
     if share.rank == 0:
         check_outputs(request.output, protocol.name)
+        sizes = sizes_of(request, protocol)
+        check_no_less(request.output, protocol.name, rows, sizes.replications, sizes.samples)
         if not can_plot():
             watch.say(MISSING)
     watch.begin("loading the model and the real clips")
@@ -116,7 +120,8 @@ def evaluation_of(request: Request, share: Share | None = None) -> Evaluation:
     common = {**({"steps": QUICK_STEPS} if request.quick else {}), **request.settings}
     for row in rows:
         if row != REAL:  # a window that the model cannot hold is refused before there is a folder
-            settings_of(row, protocol, **common).limits(model.card)
+            settings = settings_of(row, protocol, **common)
+            settings.graph(_longest_window(settings.limits(model.card)), model.card)
     identity = {
         "protocol": protocol.record(),
         "testbed": testbed.record,
@@ -127,6 +132,11 @@ def evaluation_of(request: Request, share: Share | None = None) -> Evaluation:
     return Evaluation(
         protocol, rows, sizes_of(request, protocol), model, testbed, store, request.seed, common
     )
+
+
+def _longest_window(limits: Limits) -> Plan:
+    """A motion as long as a window can be, in which settings that suit no plan show."""
+    return Plan((Segment("a person", limits.max_frames / limits.fps),))
 
 
 def describe(evaluation: Evaluation, request: Request) -> dict[str, Any]:
@@ -167,10 +177,10 @@ def sizes_of(request: Request, protocol: Protocol) -> Sizes:
 
 def _why(method: str, request: Request) -> str:
     """Why a method has the settings that it has."""
-    given = sorted(ENTRANTS[method].settings.keys() & request.settings.keys())
+    given = sorted(entrant(method).settings.keys() & request.settings.keys())
     if given and method != SHORT:
         return f"{', '.join(given)}: as the command says for all methods"
-    return ENTRANTS[method].why
+    return entrant(method).why
 
 
 def _check(request: Request, protocol: Protocol) -> None:
@@ -257,9 +267,13 @@ def notes(
         if protocol.of_list
         else f"{sizes.samples} captions"
     )
-    said = [f"{sizes.replications} replications of {asked}; {INTERVALS}"]
+    times = f"{sizes.replications} replication{'s' if sizes.replications > 1 else ''}"
+    said = [f"{times} of {asked}; {INTERVALS}"]
     if evaluation.protocol.of_list:
-        said.append("no real clips are of these prompts: real is those that were drawn, whatever they show")
+        said.append(
+            "no real clips are of these prompts: real is those that were drawn, whatever they show, its windows of 60 "
+            f"frames {drawn['places']} random places of them"
+        )
     elif request.dataset is not None:
         said.append(f"FID against all {drawn['reference']} clips of the split, as published: it has no floor")
     else:
@@ -282,7 +296,7 @@ def notes(
             f"R-precision among {meanings['batch']} motions{usual}, asked for with {meanings['mean']:.1f} different "
             "meanings on average"
         )
-    if REAL in evaluation.rows and evaluation.protocol.methods:
+    if REAL in evaluation.rows and protocol.methods and not protocol.of_list:
         said.append(
             f"the {drawn['places']} windows of 60 frames of real and short are at random places of the clips whose "
             "captions were asked for, those of 60 frames or more"

@@ -51,9 +51,17 @@ ENTRANTS: Final = {
 """One line a row of the tables."""
 
 
+PLAIN: Final = Entrant({}, "the library's defaults; no other settings were tried")
+
+
+def entrant(method: str) -> Entrant:
+    """The settings of a method and their reason; the library's own for one that nobody has looked for better ones."""
+    return ENTRANTS.get(method, PLAIN)
+
+
 def settings_of(method: str, protocol: Protocol, **common: Any) -> Settings:
     """The settings of a method in a protocol; `common` (steps, guidance) overrule the library's for all methods."""
-    own = {"method": method, **ENTRANTS[method].settings}
+    own = {"method": method, **entrant(method).settings}
     if method == SHORT:
         common.pop("window", None)
     return replace(Settings(**own, variables=protocol.variables), **common)

@@ -74,11 +74,19 @@ def joined(new: Mapping[str, Any], earlier: Mapping[str, Any]) -> dict[str, Any]
         f"{earlier['finished'][:10]}, with windows around seams at {earlier['sizes']['places']} places; times are of "
         "the machine of that day"
     )
+    classifiers = [report["judge"]["files"].get("classifier") for report in (new, earlier)]
+    if classifiers[0] != classifiers[1]:
+        note += "; another classifier, trained in the same way, named their contents"
     return {
         **new,
         "settings": new["settings"] | {name: earlier["settings"][name] for name in added},
         "made_by": [*new["made_by"], *({**maker, "methods": added} for maker in earlier["made_by"])],
-        "joined": {"methods": added, "commit": earlier["commit"], "finished": earlier["finished"]},
+        "joined": {
+            "methods": added,
+            "commit": earlier["commit"],
+            "finished": earlier["finished"],
+            "classifier": classifiers[1],
+        },
         "rows": rows,
         "comparisons": comparisons(rows, new["protocol"]["name"]),
         "jerk_curves": new["jerk_curves"] | {name: earlier["jerk_curves"][name] for name in added},

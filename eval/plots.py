@@ -62,6 +62,7 @@ def _quality(axes: Any, rows: Sequence[Mapping[str, Any]], cost: str) -> None:
             row["method"], (time["mean"], value["mean"]), (5, 5), textcoords="offset points", fontsize=8
         )
     axes.set_xscale("log")
+    axes.margins(x=0.2, y=0.1)  # room for the names beside the points
     axes.set_xlabel(f"{'CPU seconds' if cost == CPU_TIME else 'seconds'} for a second of motion")
     axes.set_ylabel(labels[name])
     axes.set_title("quality against time (lower left is better)", fontsize=9)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from collage_motion.errors import CollageError
 from collage_motion.features import ROOT_HEIGHT, ROOT_XZ, ROOT_YAW
-from collage_motion.methods import METHODS, ON_GRAPHS
+from collage_motion.methods import METHODS, ON_CYCLES, ON_GRAPHS
 from collage_motion.plan import Plan, Segment
 from collage_motion.skeleton import FPS, N_FEATURES
 from collage_motion.topology import Variables
@@ -87,7 +87,7 @@ PROTOCOLS: Final = {
             prompts=2,
             loop=True,
             least_s=SEAM_ROOM_S,
-            methods=("collage", "consensus", "handshake", "blend"),
+            methods=ON_CYCLES,
         ),
         Protocol(
             "extrapolate",

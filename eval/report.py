@@ -201,6 +201,23 @@ def check_outputs(folder: Path, name: str) -> None:
         )
 
 
+def check_no_less(folder: Path, name: str, rows: Sequence[str], replications: int, samples: int) -> None:
+    """Raise OutputError if the folder's earlier report is of more than these rows and sizes: it would be lost."""
+    path = outputs(folder, name)["json"]
+    if not path.exists():
+        return
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    had = [row["method"] for row in earlier["rows"]]
+    sizes = int(earlier["replications"]), int(earlier["samples"])
+    if set(had) <= set(rows) and sizes[0] <= replications and sizes[1] <= samples:
+        return
+    raise OutputError(
+        f"{path}: a report of {sizes[0]} replications of {sizes[1]} with {', '.join(had)}; one of {replications} of "
+        f"{samples} with {', '.join(rows)} would take its place; ask for as much as there is (--replications, "
+        f"--samples, --methods), move {name}.* away, or name another folder"
+    )
+
+
 def write_report(
     report: Mapping[str, Any], prompts: Mapping[str, Any] | None, folder: Path, name: str
 ) -> list[Path]:

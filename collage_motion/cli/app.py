@@ -12,6 +12,7 @@ from collage_motion.cli.evaluate import evaluate
 from collage_motion.cli.generate import generate
 from collage_motion.cli.import_model import import_model
 from collage_motion.cli.inspect import inspect
+from collage_motion.cli.messages import StoppedError
 from collage_motion.cli.models import list_models
 from collage_motion.errors import CollageError
 
@@ -45,6 +46,8 @@ def run(arguments: list[str]) -> int:
         code = command.main(arguments, prog_name=PROGRAM, standalone_mode=False)
     except typer.TyperException as error:
         raise CollageError(" ".join(error.format_message().split())) from error
+    except StoppedError as error:
+        raise KeyboardInterrupt(str(error)) from None
     except typer.Abort as error:
         raise KeyboardInterrupt from error
     if code == 130:  # how typer reports Ctrl-C

@@ -11,7 +11,7 @@ import typer
 import yaml
 
 from collage_motion.cli import PROGRAM
-from collage_motion.cli.messages import Progressing
+from collage_motion.cli.messages import Progressing, StoppedError
 from collage_motion.cli.options import number, one_of
 from collage_motion.cli.text_files import prompt_warnings_as_lines
 from collage_motion.errors import CollageError
@@ -152,7 +152,7 @@ def evaluate(
         try:
             run_request(request, _Watch(progress))
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(STOPPED) from None
+            raise StoppedError(STOPPED) from None
 
 
 def read_settings(texts: Sequence[str], **given: float | None) -> dict[str, Any]:

@@ -33,6 +33,10 @@ def warn_of_far_prompts(prompts: Iterable[str], card: ModelCard) -> None:
             warn(message)
 
 
+class StoppedError(Exception):
+    """Ctrl-C with words of its own, past typer, which ends a command without those of a KeyboardInterrupt."""
+
+
 class Progressing:
     """Progress of work in stages: a bar with the time left on a terminal, a rare line of text elsewhere.
 

@@ -38,6 +38,14 @@ def test_help_names_defaults_and_protocols(run):
     assert tuple(protocols.PROTOCOLS) == evaluate.PROTOCOLS
 
 
+def test_ctrl_c_says_that_the_same_command_goes_on(run, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run_request", interrupted)
+    assert run("-o", "out") == (130, "", f"collage-motion: {evaluate.STOPPED}\n")
+
+
 def test_defaults_are_those_of_the_request(run, monkeypatch):
     seen = []
     monkeypatch.setattr(command, "run_request", lambda request, watch: seen.append(request))

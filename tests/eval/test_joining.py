@@ -80,10 +80,13 @@ def test_what_was_not_measured_alike_is_refused(place: tuple[Any, ...], value: o
         joined(EARLIER, {**EARLIER, "rows": EARLIER["rows"][:2]})
 
 
-def test_a_classifier_of_another_machine_is_none_of_it() -> None:
+def test_a_classifier_of_another_machine_is_named() -> None:
     other = copy.deepcopy(EARLIER)
     other["judge"]["files"]["classifier"] = "another"
-    assert len(joined(NEW, other)["rows"]) == 5
+    found = joined(NEW, other)
+    assert len(found["rows"]) == 5 and found["joined"]["classifier"] == "another"
+    assert "another classifier" in found["notes"][-1]
+    assert "another classifier" not in joined(NEW, EARLIER)["notes"][-1]
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from tiny_model import write_tiny_model
 
 from collage_motion.errors import CollageError
 from collage_motion.eval import sampling
-from collage_motion.eval.entrants import rows_of, settings_of
+from collage_motion.eval.entrants import ENTRANTS, rows_of, settings_of
 from collage_motion.eval.protocols import (
     PROTOCOLS,
     Held,
@@ -165,6 +165,11 @@ def test_quick_is_the_same_in_small():
 
 
 # Who takes part
+
+
+def test_a_method_that_nobody_has_tuned_has_the_librarys_settings(monkeypatch):
+    monkeypatch.delitem(ENTRANTS, "blend")
+    assert settings_of("blend", get_protocol("long")) == Settings(method="blend", variables="prompt")
 
 
 def test_rows_are_real_short_and_the_methods_in_the_librarys_order():

@@ -7,7 +7,7 @@ import pytest
 from tiny_runs import Silent, command_line, samples
 
 from collage_motion.cli import main
-from collage_motion.errors import CollageError, DataError, PlanError
+from collage_motion.errors import CollageError, DataError, OutputError, PlanError
 from collage_motion.eval.command import run_request
 from collage_motion.eval.running import Share
 from collage_motion.settings import Settings
@@ -46,6 +46,16 @@ def test_a_broken_or_foreign_file_is_one_clear_error_and_stays(copied, capfd):
     assert (path.parent / "mine.txt").read_text() == "mine"
 
 
+def test_a_report_of_more_is_not_replaced(copied):
+    report = copied.output / "long.json"
+    before = report.read_bytes()
+    was = r"long\.json: a report of 2 replications of 32 with real, short, collage"
+    for change in ({"replications": 1}, {"samples": 16}, {"methods": "naive"}):
+        with pytest.raises(OutputError, match=was):
+            run_request(replace(copied, **change), Silent(), Share())
+    assert report.read_bytes() == before
+
+
 def test_other_settings_in_the_same_folder_are_refused(copied):
     for change, message in (
         ({"seed": 1}, "made with seed = 0, now it is 1"),
@@ -70,6 +80,11 @@ def test_other_settings_in_the_same_folder_are_refused(copied):
         ({"evaluator": Path("nowhere")}, "nowhere/card.json: no card of an evaluator"),
         ({"model": "nowhere"}, "nowhere"),
         ({"settings": {"window": 99}}, "window: got 99 s; this model's windows hold"),
+        (
+            {"settings": {"overlap": 100}},
+            "the overlap is 100 s; allowed is at most half of the longest window",
+        ),
+        ({"settings": {"overlap": -1}}, "overlap.* -1"),
     ],
 )
 def test_wrong_requests_are_refused_before_anything_is_made(request_, change, message):
