@@ -39,6 +39,8 @@ def plot(report: Mapping[str, Any], path: Path) -> Path:
 
 
 def _quality(axes: Any, rows: Sequence[Mapping[str, Any]], cost: str) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     labels = {
         FLOORED: "FID above its floor",
         "fid": "FID",
@@ -62,7 +64,10 @@ def _quality(axes: Any, rows: Sequence[Mapping[str, Any]], cost: str) -> None:
             row["method"], (time["mean"], value["mean"]), (5, 5), textcoords="offset points", fontsize=8
         )
     axes.set_xscale("log")
-    axes.margins(x=0.2, y=0.1)  # room for the names beside the points
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.margins(x=0.3, y=0.1)  # room for the names beside the points
     axes.set_xlabel(f"{'CPU seconds' if cost == CPU_TIME else 'seconds'} for a second of motion")
     axes.set_ylabel(labels[name])
     axes.set_title("quality against time (lower left is better)", fontsize=9)

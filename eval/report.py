@@ -206,9 +206,12 @@ def check_no_less(folder: Path, name: str, rows: Sequence[str], replications: in
     path = outputs(folder, name)["json"]
     if not path.exists():
         return
-    earlier = json.loads(path.read_text(encoding="utf-8"))
-    had = [row["method"] for row in earlier["rows"]]
-    sizes = int(earlier["replications"]), int(earlier["samples"])
+    try:
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        had = [str(row["method"]) for row in earlier["rows"]]
+        sizes = int(earlier["replications"]), int(earlier["samples"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise OutputError(f"{path}: no whole report; move {name}.* away, or name another folder") from None
     if set(had) <= set(rows) and sizes[0] <= replications and sizes[1] <= samples:
         return
     raise OutputError(

@@ -11,6 +11,7 @@ from collage_motion.eval import plots
 from collage_motion.eval.comparisons import comparisons
 from collage_motion.eval.report import (
     INTERVALS,
+    check_no_less,
     check_outputs,
     markdown,
     row_of,
@@ -33,6 +34,8 @@ def made_report(**figures):
         "format": "collage-motion-eval-report 1",
         "title": "24 s a caption",
         "protocol": {"name": "long"},
+        "replications": 3,
+        "samples": 64,
         "rows": rows,
         "comparisons": comparisons(rows),
         "jerk_curves": {"real": [0.1] * 57, "collage": np.linspace(0.1, 0.3, 57).tolist()},
@@ -118,6 +121,20 @@ def test_files_are_written_whole_and_again(tmp_path):
     assert json.loads(paths[3].read_text()) == PROMPTS
     assert write_report(REPORT, PROMPTS, tmp_path, "long") == paths
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in paths)
+
+
+def test_a_report_gives_way_to_one_of_as_much_or_more(tmp_path):
+    check_no_less(tmp_path, "long", ["short"], 1, 4)  # nothing is there
+    write_report(REPORT, PROMPTS, tmp_path, "long")
+    rows, sizes = [row["method"] for row in REPORT["rows"]], (REPORT["replications"], REPORT["samples"])
+    check_no_less(tmp_path, "long", rows, *sizes)
+    check_no_less(tmp_path, "long", [*rows, "naive"], sizes[0] + 1, sizes[1] + 1)
+    for less in ((rows[1:], *sizes), (rows, sizes[0] - 1, sizes[1]), (rows, sizes[0], sizes[1] - 1)):
+        with pytest.raises(OutputError, match="would take its place; ask for as much"):
+            check_no_less(tmp_path, "long", *less)
+    (tmp_path / "long.json").write_text(json.dumps({"format": REPORT["format"], "rows": [1]}))
+    with pytest.raises(OutputError, match=r"long\.json: no whole report; move long\.\* away"):
+        check_no_less(tmp_path, "long", rows, *sizes)
 
 
 @pytest.mark.parametrize("name", ["long.json", "long.csv", "long.png"])
