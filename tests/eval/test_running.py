@@ -127,7 +127,7 @@ def test_more_samples_and_replications_keep_those_that_are_there(request_, whole
     assert more == whole[0]
     assert {path: samples(request_.output)[path] for path in before} == before
     assert first["collage", "fid"] == whole[0]["collage", "fid"][:1]
-    larger = run_request(replace(request_, samples=40, replications=1), Silent(), Share())
+    larger = run_request(replace(request_, samples=40), Silent(), Share())
     assert {path: samples(request_.output)[path] for path in before} == before
     assert larger["samples"] == 40
 
