@@ -95,7 +95,7 @@ def test_it_has_commands_to_try():
 PUBLISHED = {
     "long": (
         "### Long motion against real motion",
-        {"naive", "replacement", "reconstruction"},
+        {"naive", "replacement", "reconstruction", "consensus", "handshake"},
     ),
     "compose": ("### Many prompts against real motion", {"consensus", "handshake", "blend"}),
     "loop": ("### Loops against real motion", {"consensus", "handshake"}),
