@@ -3,7 +3,7 @@
 import csv
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,6 +23,9 @@ class TrainSettings:
 
     learning_rate: float = 5e-4
     warmup_steps: int = 300
+    warmup_from: int = 0
+    """Step at which the learning rate begins to rise: where a run goes on from given weights, as the optimiser has not
+    met them yet."""
     anneal_from: int = 0
     """Step at which the learning rate begins to fall; 0: never."""
     anneal_steps: int = 2000
@@ -47,7 +50,7 @@ class TrainSettings:
 
     def rate(self, step: int) -> float:
         """Learning rate at a step: linear warm-up, constant, linear fall to a fiftieth."""
-        rate = self.learning_rate * min(1.0, (step + 1) / self.warmup_steps)
+        rate = self.learning_rate * min(1.0, (step - self.warmup_from + 1) / self.warmup_steps)
         if self.anneal_from and step >= self.anneal_from:
             rate *= max(0.02, 1 - (step - self.anneal_from) / self.anneal_steps)
         return rate
@@ -201,6 +204,22 @@ class Trainer:
         self.balance.mean_loss = state["balance"].cpu()
         self.step, self.seconds = state["step"], state["seconds"]
         return True
+
+    def begin_from(self, weights: Mapping[str, Tensor], step: int, seconds: float) -> None:
+        """Take a packed model's weights, and the steps and seconds it has had, before the first step.
+
+        The rest of a run's state is not packed: the optimiser and the mean losses of noise levels begin anew. Raises
+        `DataError` for weights of another network.
+        """
+        own = {name: tuple(p.shape) for name, p in self.network.named_parameters()}
+        wrong = sorted(own.items() ^ {name: tuple(w.shape) for name, w in weights.items()}.items())
+        if wrong:
+            raise DataError(
+                f"weights to begin from: those of a network of other sizes, such as {wrong[0][0]}"
+            )
+        self.load_weights({name: weight.float() for name, weight in weights.items()})
+        self.average = WeightAverage(self.network, self.settings.ema_decay)
+        self.step, self.seconds = step, seconds
 
     def log(self, row: dict[str, float]) -> None:
         """Append a row to `log.csv`."""

@@ -3,7 +3,11 @@
     COLLAGE_DATA=motion.npz python scripts/train_model.py --steps 20000
 
 State, log and settings go to a folder outside the work tree (default ~/.cache/collage-motion/train/NAME); the weights
-for the package are made from it by `scripts/pack_model.py`.
+for the package are made from it by `scripts/pack_model.py`. With --begin-from a new run goes on from a packed model's
+weights instead of random ones, to train it longer or on other motion; its steps count on from that model's:
+
+    COLLAGE_DATA=motion.npz python scripts/train_model.py --begin-from collage_motion/assets/default \
+        --steps 40000 --warmup-from 26000 --anneal-from 30000 --anneal-steps 10000
 """
 
 import argparse
@@ -15,11 +19,14 @@ import numpy as np
 import torch
 from rich.progress import Progress, TextColumn, TimeRemainingColumn, track
 
+from collage_motion.card import CARD_FILE
 from collage_motion.cli import script
 from collage_motion.data.batches import Batch, BatchMaker, to_recordings
 from collage_motion.data.dataset import load_dataset
+from collage_motion.errors import DataError
 from collage_motion.features import group_statistics
 from collage_motion.losses import MotionLoss
+from collage_motion.models import load_model
 from collage_motion.models.mdm import MDM, MdmConfig
 from collage_motion.schedule import DiscreteSchedule
 from collage_motion.text.wordpiece import WordPieceEncoder
@@ -36,6 +43,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--name", default="default", help="name of the run")
     parser.add_argument(
         "--folder", type=Path, help="folder of the run (default: ~/.cache/collage-motion/train/NAME)"
+    )
+    parser.add_argument(
+        "--begin-from", type=Path, help="folder of a packed model whose weights a new run begins with"
     )
     parser.add_argument("--steps", type=int, default=20000, help="train until this step")
     parser.add_argument("--every", type=int, default=500, help="steps between validations and checkpoints")
@@ -81,6 +91,22 @@ def validation_batches(maker: BatchMaker, rows: int = 256, batch: int = 64) -> l
     return batches
 
 
+def begin_from(trainer: Trainer, folder: Path, mean: np.ndarray, std: np.ndarray) -> None:
+    """Give a new run a packed model's weights; raises CollageError where these are of other sizes or statistics."""
+    model = load_model(folder)
+    had = model.card.mean, model.card.std
+    if not all(
+        np.allclose(old, new, rtol=1e-3, atol=1e-6) for old, new in zip(had, (mean, std), strict=True)
+    ):
+        raise DataError(
+            f"{folder}: its features have another mean and spread than this data's; begin without it"
+        )
+    training = json.loads((model.card.folder / CARD_FILE).read_text(encoding="utf-8")).get("training", {})
+    trainer.begin_from(
+        dict(model.network.named_parameters()), training.get("steps", 0), 3600 * training.get("hours", 0)
+    )
+
+
 def main() -> None:
     args = arguments()
     if args.threads:
@@ -106,6 +132,8 @@ def main() -> None:
     schedule = DiscreteSchedule.cosine(DIFFUSION_STEPS)
     trainer = Trainer(network, schedule, loss, replace(settings), folder, args.device, plain)
     resumed = trainer.resume()
+    if args.begin_from and not resumed:
+        begin_from(trainer, args.begin_from, mean, std)
     (folder / "statistics.json").write_text(json.dumps({"mean": mean.tolist(), "std": std.tolist()}))
     print(f"{sum(p.numel() for p in network.parameters()):,} parameters, {len(train)} clips, "
           f"{'resumed at' if resumed else 'from'} step {trainer.step}, state in {folder}", flush=True)  # fmt: skip

@@ -104,6 +104,28 @@ def test_learning_rate_warms_up_and_anneals() -> None:
     assert rates[125] == pytest.approx(0.5) and rates[199] == pytest.approx(0.02)
 
 
+def test_a_run_begins_from_given_weights_and_counts_on(tmp_path: Path) -> None:
+    given = trainer(tmp_path / "given")
+    given.run(stream(), [batch(0)], until=3, every=3)
+    packed = {name: weight.half() for name, weight in given.average.weights.items()}
+    run = trainer(tmp_path / "new", warmup_from=3)
+    run.begin_from(packed, step=3, seconds=7.0)
+    for name, parameter in run.network.named_parameters():
+        assert torch.equal(parameter, packed[name].float()) and torch.equal(
+            run.average.weights[name], parameter
+        )
+    run.run(stream(), [batch(0)], until=4, every=1)
+    row = (tmp_path / "new" / "log.csv").read_text().splitlines()[1].split(",")
+    assert row[0] == "4" and run.seconds > 7.0
+    assert [run.settings.rate(step) for step in (3, 7)] == pytest.approx([4e-4, 2e-3])  # warms up anew
+
+
+def test_weights_of_another_network_are_no_beginning(tmp_path: Path) -> None:
+    other = MdmConfig("trans_dec", 32, 32, 1, 2, 0.0, text_dim=8, word_dim=4)
+    with pytest.raises(DataError, match="other sizes, such as"):
+        trainer(tmp_path).begin_from(trainer(tmp_path, other).average.weights, 3, 7.0)
+
+
 def test_displacements_are_those_of_recovered_joints() -> None:
     features = torch.from_numpy(
         np.random.default_rng(0).normal(0, 0.1, (2, 12, N_FEATURES)).astype(np.float32)
