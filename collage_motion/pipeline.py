@@ -28,6 +28,7 @@ from collage_motion.noise import canvas_noise
 from collage_motion.padding import Padding
 from collage_motion.plan import Plan
 from collage_motion.samplers import get_sampler
+from collage_motion.samplers.restarts import restarted
 from collage_motion.samplers.steps import Progress
 from collage_motion.schedule import spaced_sigmas
 from collage_motion.settings import Settings as Settings
@@ -198,7 +199,7 @@ def sample(
     job = Job(
         graph,
         bind,
-        get_sampler(settings.sampler, **settings.sampler_options),
+        restarted(get_sampler(settings.sampler, **settings.sampler_options), settings.restarts),
         sigmas if begin is None else remaining(sigmas, strength),
         noise,
         settings.limits(model.card),
@@ -207,6 +208,7 @@ def sample(
         settings.reconstruction_weight,
         round(settings.taper * model.card.fps),
         settings.apart_above,
+        settings.stagger_below,
         settings.spread * model.card.fps,
         Guidance(settings.guidance, settings.share_guidance, settings.guidance_above),
         None if begin is None else torch.from_numpy(model.normaliser.normalise(begin)).to(model.device),

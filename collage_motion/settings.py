@@ -45,10 +45,13 @@ class Settings:
     apart_above: the noise level above which the windows of the collage do not overlap (`methods.apart`), so that
     neighbours have no say in what happens in a window; a level above the first, such as 1e6: never, as in DiffCollage.
     In loops and where known frames are held they always overlap; seam factors take part below it only.
+    stagger_below: the level below which windows of one prompt lie half a window further on (`methods.staggered`), so
+    that a walk keeps step where they met; 0: never, as in DiffCollage.
     spread: seconds around known frames that follow them in `replacement` (`conditioning.known`); 0 is DiffCollage's
     Algorithm 4 as it stands, which jerks where it goes on.
     sampler, spacing: names in `samplers.SAMPLERS` and `schedule.SPACINGS`. eta, order, churn: of the samplers that take
-    them (`samplers.OPTIONS`), None for their own defaults. sigma_start: the first noise level: beside it a motion
+    them (`samplers.OPTIONS`), None for their own defaults. restarts: how often the middle of the way down is gone
+    again (`samplers.restarts`). sigma_start: the first noise level: beside it a motion
     vanishes, and steps further up would be lost to those between it and 5, where content and style are decided.
     sigma_end: the last level above zero; from there the network's own idea of the clean motion ends the run, which
     leaves less jitter than going further down. Spacing "ddim" has its own ends.
@@ -70,11 +73,13 @@ class Settings:
     variables: Variables = "auto"
     taper: float = 0.3
     apart_above: float = 10.0
+    stagger_below: float = 3.0
     spread: float = 0.4
     sampler: str = "dpmpp"
     eta: float | None = None
     order: int | None = None
     churn: float | None = None
+    restarts: int = 0
     spacing: str = "karras"
     sigma_start: float | None = 80.0
     sigma_end: float | None = 0.01
@@ -93,6 +98,7 @@ class Settings:
             "overlap",
             "taper",
             "apart_above",
+            "stagger_below",
             "spread",
             "window",
             "blend",
@@ -109,6 +115,14 @@ class Settings:
                 raise CollageError(f"{name}: got {getattr(self, name)!r}; allowed: true or false")
         if isinstance(self.steps, bool) or not isinstance(self.steps, int):
             raise CollageError(f"steps: got {self.steps!r}; allowed: a whole number, usually 10 to 50")
+        if (
+            isinstance(self.restarts, bool)
+            or not isinstance(self.restarts, int)
+            or not 0 <= self.restarts <= 100
+        ):
+            raise CollageError(
+                f"restarts: got {self.restarts!r}; allowed: a whole number from 0 to 100, usually 0 to 3"
+            )
         if not 0 <= self.guidance <= 100:
             raise CollageError(f"guidance: got {self.guidance:g}; allowed: 0 to 100, usually 1.5 to 4")
         for name in ("sigma_start", "sigma_end"):
@@ -131,6 +145,10 @@ class Settings:
         if not 0 <= self.apart_above < math.inf:
             raise CollageError(
                 f"apart_above: got {self.apart_above:g}; allowed: a noise level from 0, such as 10, or 1e6 for never"
+            )
+        if not 0 <= self.stagger_below < math.inf:
+            raise CollageError(
+                f"stagger_below: got {self.stagger_below:g}; allowed: a noise level, such as 3, or 0 for never"
             )
         for name in ("taper", "spread"):
             if not 0 <= getattr(self, name) <= 60:
@@ -183,6 +201,11 @@ class Settings:
                 f"variables {self.variables}: where prompts pass gradually overlaps are told what lies between their "
                 "windows; leave that away"
             )
+
+    @property
+    def staggers(self) -> bool:
+        """Whether sampling ends with windows of `methods.staggered`."""
+        return self.method == "collage" and self.stagger_below > 0
 
     @property
     def sampler_options(self) -> dict[str, float]:

@@ -98,7 +98,7 @@ class Part:
         alone = self.method.removesuffix(MULTIMODAL) == SHORT
         away = {"max_tokens"} | {
             name
-            for name in ("taper", "apart_above", "spread")
+            for name in ("taper", "apart_above", "stagger_below", "spread")
             if alone or self.settings.method not in OWN_SETTINGS[name]
         }
         return {name: value for name, value in asdict(self.settings).items() if name not in away}

@@ -15,6 +15,7 @@ from collage_motion.conditioning import SPREAD_S, known, replacement
 from collage_motion.denoiser import Denoiser, WindowDenoiser, budgeted
 from collage_motion.graph import Graph
 from collage_motion.methods.sliding import stretches_of
+from collage_motion.methods.staggered import staggered
 from collage_motion.models import Model
 from collage_motion.models.prompts import PromptTable
 from collage_motion.settings import Settings
@@ -138,8 +139,8 @@ def graph_of(script: Script, model: Model, settings: Settings) -> Graph:
 def seams_of(script: Script, model: Model, settings: Settings) -> tuple[int, ...]:
     """Where a script's motion is put together (first frame behind each seam): changes of prompt if there are any.
 
-    Within one prompt: where a sliding method goes on from what it has, else the middles of the overlaps; a method
-    without overlaps is looked at in the same places.
+    Within one prompt: where a sliding method goes on from what it has, else the middles of the overlaps that it ends
+    with; a method without overlaps is looked at in the same places.
     """
     graph = graph_of(script, model, settings)
     if graph.seams:
@@ -148,6 +149,8 @@ def seams_of(script: Script, model: Model, settings: Settings) -> tuple[int, ...
         return tuple(
             stretch.fresh for stretch in stretches_of(graph, settings.limits(model.card)) if stretch.fresh
         )
+    if settings.staggers:
+        graph = staggered(graph, settings.limits(model.card))
     starts = [window.frames[0] for window in graph.windows]
     ends = [window.frames[-1] + 1 for window in graph.windows]
     return tuple((end + start) // 2 for end, start in zip(ends, starts[1:], strict=False))

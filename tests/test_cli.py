@@ -66,7 +66,9 @@ def test_defaults_are_those_of_the_pipeline():
         }
         assert len(given) >= least
         # Options that belong to one method only have no value unless they are given.
-        unset = {"taper", "apart_above", "spread", "blend", "reconstruction_weight"} & set(given)
+        unset = {"taper", "apart_above", "stagger_below", "spread", "blend", "reconstruction_weight"} & set(
+            given
+        )
         assert {given.pop(name) for name in unset} <= {None}
         assert given == {name: getattr(Settings, name) for name in given}
 

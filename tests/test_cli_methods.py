@@ -59,6 +59,7 @@ def test_every_method_and_every_sampler_by_name(made):
         (["--sampler", "deis", "--order", "1"], "order", 1),
         (["--sampler", "gddim", "--order", "1"], "order", 1),
         (["--sampler", "edm", "--churn", "30"], "churn", 30.0),
+        (["--restarts", "2"], "restarts", 2),
     ],
 )
 def test_every_setting_reaches_the_motion(made, flags, field, value):
@@ -67,6 +68,13 @@ def test_every_setting_reaches_the_motion(made, flags, field, value):
     # The same flags without the last one (and its value) make another motion.
     others = [flag for flag in flags if flag not in (f"--{field.replace('_', '-')}", flags[-1])]
     assert not np.array_equal(features, made(*others, "--steps", 5)[0])
+
+
+def test_windows_of_a_long_prompt_are_staggered_unless_told_not_to(made):
+    features, settings = made(prompts=["a person walks::16"])
+    assert settings["stagger_below"] == 3.0
+    fixed, settings = made("--stagger-below", "0", prompts=["a person walks::16"])
+    assert settings["stagger_below"] == 0.0 and not np.array_equal(features, fixed)
 
 
 def test_the_weight_of_reconstruction_reaches_it(made):

@@ -52,8 +52,8 @@ Condition = Annotated[
 
 
 @with_settings(
-    "steps", "guidance", "guidance_above", "share_guidance", "overlap", "sampler", "eta", "order", "churn", "spacing",
-    "precision", "padding", "method", "blend", "taper", "reconstruction_weight", method=ON_GRAPHS_ONLY,
+    "steps", "guidance", "guidance_above", "share_guidance", "overlap", "sampler", "eta", "order", "churn", "restarts",
+    "spacing", "precision", "padding", "method", "blend", "taper", "reconstruction_weight", method=ON_GRAPHS_ONLY,
 )  # fmt: skip
 def bridge(
     first: First,

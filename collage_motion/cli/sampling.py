@@ -110,6 +110,15 @@ OPTIONS: Final[dict[str, Any]] = {
         float, 0, 1000, "numbers from 0 to 1000, usually 10 to 80", "AMOUNT",
         "For edm: fresh noise over the run, 0 to 1000, usually 10 to 80.  [default: 0]",
     ),
+    "restarts": Annotated[
+        int,
+        typer.Option(
+            parser=number(int, 0, 100, "whole numbers from 0 to 100, usually 0 to 3"),
+            metavar="NUMBER",
+            help="How often the steps between much and little noise are gone again: windows agree better where a "
+            "motion goes on through many, such as a long walk, for a quarter more time each.",
+        ),
+    ],
     "spacing": _words(
         SPACINGS, "How the steps lie: finer towards the end (karras), evenly in timesteps, or as in MDM (ddim)."
     ),
@@ -147,6 +156,11 @@ OPTIONS: Final[dict[str, Any]] = {
         "For --method collage: the noise level above which windows do not overlap and neighbours have no say in what "
         f"happens in a window; 1e6: they always do, as in the paper.  [default: {Settings.apart_above:g}]",
     ),
+    "stagger_below": _number(
+        float, 0, 1e6, "noise levels from 0 to 1e6, usually 1 to 6", "LEVEL",
+        "For --method collage: the noise level below which windows of one prompt lie half a window further on, so that "
+        f"a walk keeps step where they met; 0: never, as in the paper.  [default: {Settings.stagger_below:g}]",
+    ),
     "spread": _number(
         float, 0, 60, "seconds from 0 to 60, usually 0.1 to 0.4", "SECONDS",
         "For --method replacement: how long new frames follow the known ones beside them; 0 is the paper's, which "
@@ -169,7 +183,7 @@ OPTIONS: Final[dict[str, Any]] = {
 
 ALL: Final = tuple(OPTIONS)
 ON_GRAPHS_ONLY: Final = _words(ON_GRAPHS, "How windows become one motion, as for `generate`.")
-_UNSET: Final = ("taper", "apart_above", "spread", "blend", "reconstruction_weight")
+_UNSET: Final = ("taper", "apart_above", "stagger_below", "spread", "blend", "reconstruction_weight")
 """Fields with a default that the command line leaves to `Settings`, to know whether they are given."""
 
 

@@ -19,6 +19,7 @@ TAPERED = ("collage", "blend")
 OWN_SETTINGS = {
     "taper": TAPERED,
     "apart_above": ("collage",),
+    "stagger_below": ("collage",),
     "spread": ("replacement",),
     "blend": ("blend",),
 }

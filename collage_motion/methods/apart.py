@@ -3,12 +3,8 @@
 from collections import Counter
 
 import numpy as np
-from torch import Tensor
 
-from collage_motion.compose import compose
-from collage_motion.denoiser import Denoiser, WindowDenoiser
 from collage_motion.graph import Graph, Region
-from collage_motion.methods.job import Job
 from collage_motion.weights import depths
 
 
@@ -45,20 +41,3 @@ def pieces(graph: Graph) -> Graph:
     return Graph(
         graph.n_frames, tuple(parts), graph.prompts, graph.segments, graph.cyclic, graph.n_channels, graph.fps
     )
-
-
-def apart_first(job: Job, windows: WindowDenoiser, together: Denoiser) -> Denoiser:
-    """A denoiser of the canvas that is that of its `pieces` above the noise level `job.apart_above`.
-
-    FlowMDM begins its sampling so, with segments that do not see one another (Barquero et al. 2024): what
-    happens in a window is decided there, and its neighbours have no say in it. Not where the job holds known frames,
-    which windows would not see across their ends, and not around a loop, which closes less surely so.
-    """
-    if job.condition is not None or job.graph.cyclic or job.sigmas[0] <= job.apart_above:
-        return together
-    apart = compose(pieces(job.graph), windows, job.padding, job.guidance)
-
-    def denoise(x: Tensor, sigma: float) -> Tensor:
-        return apart(x, sigma) if sigma > job.apart_above else together(x, sigma)
-
-    return denoise

@@ -42,8 +42,9 @@ class Job:
     budget. sigmas: falling noise levels. noise: stream 0 is the start, 1 + k belongs to step k. limits:
     lengths of the network's windows. share: of the sum in `blend`. weight: of the gradient in `reconstruction`.
     taper: frames over which windows set in, in `collage` and `blend`. apart_above: the noise level above which windows
-    do not overlap, in `collage` of what is no loop; infinity: they always do. spread: frames around known ones that
-    follow them, in `replacement`.
+    do not overlap, in `collage` of what is no loop; infinity: they always do. stagger_below: the level below which
+    windows of one prompt lie half a window further on, in `collage`; 0: they never do. spread: frames around known
+    ones that follow them, in `replacement`.
     start: x0 (S, F, C) of an existing motion, put under noise sigmas[0]; None starts from noise alone. condition:
     a wrapper around the denoiser of the canvas.
     """
@@ -59,6 +60,7 @@ class Job:
     weight: float = 1.0
     taper: int = 0
     apart_above: float = inf
+    stagger_below: float = 0.0
     spread: float = 0.0
     guidance: Guidance = PLAIN
     start: Tensor | None = None

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from collage_motion.eval.testbed import Asked
 from collage_motion.features import ROOT_HEIGHT, ROOT_XZ, ROOT_YAW
 from collage_motion.methods import METHODS
 from collage_motion.methods.sliding import stretches_of
+from collage_motion.methods.staggered import staggered
 from collage_motion.models import load_model
 from collage_motion.pipeline import generate
 from collage_motion.plan import Plan, Segment
@@ -281,11 +283,12 @@ def test_seams_are_changes_of_prompt_else_where_windows_meet(model):
     assert sampling.seams_of(replace(composed, loop=True), model, Settings(overlap=0.6)) == (0, 50, 110)
     long = Script(("a",), (480,), 0, ())
     graph = build(long.plan(20), model.card, Settings.overlap, "prompt")
-    places = sampling.seams_of(long, model, Settings(variables="prompt"))
-    assert len(places) == len(graph.windows) - 1 >= 3
-    for place, (one, other) in zip(places, zip(graph.windows, graph.windows[1:], strict=False), strict=True):
-        shared = sorted(set(one.frames) & set(other.frames))
-        assert shared[len(shared) // 2 - 1] <= place <= shared[len(shared) // 2 + 1]
+    for level, ended in ((0.0, graph), (3.0, staggered(graph, model.card.limits))):
+        places = sampling.seams_of(long, model, Settings(variables="prompt", stagger_below=level))
+        assert len(places) == len(ended.windows) - 1 >= 3 + bool(level)
+        for place, (one, other) in zip(places, pairwise(ended.windows), strict=True):
+            shared = sorted(set(one.frames) & set(other.frames))
+            assert shared[len(shared) // 2 - 1] <= place <= shared[len(shared) // 2 + 1]
     sliding = sampling.seams_of(long, model, Settings(variables="prompt", method="replacement"))
     assert sliding == tuple(s.fresh for s in stretches_of(graph, model.card.limits))[1:]
     assert sampling.room_for((10, 30, 30, 90, 91), 120, 60) == [30, 90]

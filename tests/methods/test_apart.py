@@ -13,9 +13,10 @@ from torch import Tensor
 
 from collage_motion.card import Limits
 from collage_motion.compose import Guidance, compose
+from collage_motion.denoiser import Denoiser
 from collage_motion.graph import Graph, Region
 from collage_motion.methods import get_method
-from collage_motion.methods.apart import apart_first, pieces
+from collage_motion.methods.apart import pieces
 from collage_motion.methods.job import Job
 from collage_motion.methods.seam_factors import with_seam_factors
 from collage_motion.noise import canvas_noise
@@ -99,8 +100,11 @@ def job(graph: Graph, **more: object) -> Job:
 
 def test_above_the_level_neighbours_have_no_say_and_below_it_they_do() -> None:
     graph = build(PLAN, LIMITS, 0.6)
-    task = job(graph, apart_above=1.0)
-    denoise = apart_first(task, task.windows(), compose(graph, task.windows()))
+    seen: list[Denoiser] = []
+    get_method("collage")(
+        replace(job(graph, apart_above=1.0), sampler=lambda denoise, x, *_: seen.append(denoise) or x)
+    )
+    (denoise,) = seen
     x = torch.randn(1, graph.n_frames, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     first = list(pieces(graph).regions[0].frames)
     other = x.clone()
