@@ -53,8 +53,8 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class UsualLength:
-    """Log seconds that clips of a prompt lasted in training, of its mean word m (`lengths`).
+class WordNetwork:
+    """A number that a prompt's mean word m tells (`lengths`).
 
     bias + weights (D,) . m, and for each of `units` (2 + D,), (a, b, *w), besides: a tanh(b + w . m).
     """
@@ -68,8 +68,9 @@ class UsualLength:
 class ModelCard:
     """What `card.json` says; mean and std are of the 263 features, actions are what it was trained on.
 
-    usual_length: how long what a prompt asks for usually lasts; None: not known, as of released models. padding:
-    frames that the network always sees, whatever a window holds; 0: it sees windows as they are.
+    usual_length: log seconds that what a prompt asks for usually lasts, usual_pace: how fast it travels, m/s; None: not
+    known, as of released models. padding: frames that the network always sees, whatever a window holds; 0: it sees
+    windows as they are.
     """
 
     name: str
@@ -88,7 +89,8 @@ class ModelCard:
     folder: Path
     min_variable_frames: int = DEFAULT_MIN_VARIABLE_FRAMES
     padding: int = 0
-    usual_length: UsualLength | None = None
+    usual_length: WordNetwork | None = None
+    usual_pace: WordNetwork | None = None
 
     @property
     def limits(self) -> Limits:
@@ -156,7 +158,8 @@ def read_card(folder: Path) -> ModelCard:
             path,
         ),
         padding=0 if fields.get("padding") in (None, 0) else _field(fields, "padding", *_COUNT, path),
-        usual_length=_usual_length(fields, path),
+        usual_length=_word_network(fields, "usual_length", path),
+        usual_pace=_word_network(fields, "usual_pace", path),
     )
     if 0 < card.padding < card.max_frames:
         raise ModelError(
@@ -171,19 +174,19 @@ def read_card(folder: Path) -> ModelCard:
     return card
 
 
-def _usual_length(fields: dict[str, Any], path: Path) -> UsualLength | None:
-    if fields.get("usual_length") is None:
+def _word_network(fields: dict[str, Any], name: str, path: Path) -> WordNetwork | None:
+    if fields.get(name) is None:
         return None
     allowed = (
         "an object with 'bias', a finite number, 'weights', a list of such, and perhaps 'units', lists of two more "
         "numbers than there are weights"
     )
-    value = _field(fields, "usual_length", _is_usual_length, allowed, path)
+    value = _field(fields, name, _is_word_network, allowed, path)
     units = tuple(tuple(map(float, unit)) for unit in value.get("units", ()))
-    return UsualLength(float(value["bias"]), tuple(map(float, value["weights"])), units)
+    return WordNetwork(float(value["bias"]), tuple(map(float, value["weights"])), units)
 
 
-def _is_usual_length(value: Any) -> bool:
+def _is_word_network(value: Any) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("weights"), list):
         return False
     units = value.get("units", [])

@@ -1,18 +1,22 @@
-"""How long what a prompt asks for usually lasts, as a model's training clips showed it; read without torch.
+"""How long what a prompt asks for usually lasts, and whether it travels: as a model's training clips showed it.
 
-A small network from the mean vector of a prompt's content words to the logarithm of seconds, kept in the model's card.
-Text to length is what Guo et al. (2022) put before their generator; theirs draws.
+Small networks from the mean vector of a prompt's content words, kept in the model's card; read without torch. Text to
+length is what Guo et al. (2022) put before their generator; theirs draws.
 """
 
 import math
 from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collage_motion.card import ModelCard, UsualLength
+from collage_motion.card import ModelCard, WordNetwork
 from collage_motion.errors import ModelError
 from collage_motion.word_vectors import content_words, word_vectors
+
+TRAVELS: Final = 0.4
+"""Pace, m/s, from which on a motion goes somewhere: walking backwards has 0.5 or more, gestures 0.15 at most."""
 
 
 def usual_seconds(prompts: Iterable[str], card: ModelCard) -> dict[str, float]:
@@ -22,26 +26,37 @@ def usual_seconds(prompts: Iterable[str], card: ModelCard) -> dict[str, float]:
     where the card does not tell. Raises ModelError for a card whose weights are not as wide as the word
     vectors.
     """
-    line = card.usual_length
-    if line is None:
+    if card.usual_length is None:
         return {}
     least, most = card.min_frames / card.fps, card.max_frames / card.fps
     found = {}
     for prompt in prompts:
-        mean = mean_word(prompt)
-        if len(line.weights) != len(mean):
-            raise ModelError(
-                f"{card.folder}: 'usual_length.weights' of the card are {len(line.weights)}, the word vectors have "
-                f"{len(mean)} numbers; correct the card or leave the field away"
-            )
-        octaves = log_seconds(line, mean) / math.log(2)
+        octaves = _told(card, "usual_length", prompt) / math.log(2)
         seconds = 2 ** (round(4 * max(-20.0, min(octaves, 20.0))) / 4)
         found[prompt] = min(max(seconds, least), most)
     return found
 
 
-def log_seconds(known: UsualLength, mean: NDArray[np.float64]) -> float:
-    """What a card knows, of a mean word (D,): the logarithm of seconds, without limits."""
+def travels(prompt: str, card: ModelCard) -> bool:
+    """Whether what a prompt asks for goes somewhere, as walking does, so that it goes on as long as one likes.
+
+    False where the card does not tell. Raises ModelError as `usual_seconds` does.
+    """
+    return card.usual_pace is not None and _told(card, "usual_pace", prompt) >= TRAVELS
+
+
+def _told(card: ModelCard, name: str, prompt: str) -> float:
+    known, mean = getattr(card, name), mean_word(prompt)
+    if len(known.weights) != len(mean):
+        raise ModelError(
+            f"{card.folder}: '{name}.weights' of the card are {len(known.weights)}, the word vectors have "
+            f"{len(mean)} numbers; correct the card or leave the field away"
+        )
+    return value_of(known, mean)
+
+
+def value_of(known: WordNetwork, mean: NDArray[np.float64]) -> float:
+    """What a card knows, of a mean word (D,)."""
     told = known.bias + float(np.dot(known.weights, mean))
     if known.units:
         heights, biases, *weights = np.array(known.units).T

@@ -1,6 +1,6 @@
 """From a plan to motions: the one module that sees every layer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from collage_motion import __version__
+from collage_motion.card import ModelCard
 from collage_motion.compose import Guidance
 from collage_motion.conditioning import remaining
 from collage_motion.denoiser import Denoiser, WindowDenoiser, budgeted, mixed
@@ -17,6 +18,7 @@ from collage_motion.errors import CollageError, PlanError
 from collage_motion.features import features_to_joints
 from collage_motion.graph import Graph
 from collage_motion.kinematics import forward_kinematics, solve_rotations
+from collage_motion.lengths import travels
 from collage_motion.methods import check_method, check_on_graphs, get_method
 from collage_motion.methods.job import Job
 from collage_motion.methods.seam_factors import with_seam_factors
@@ -169,6 +171,7 @@ def sample(
     begin: NDArray[np.float32] | None = None,
     strength: float = 1.0,
     tally: Tally | None = None,
+    going: Collection[int] | None = None,
 ) -> NDArray[np.float32]:
     """Sample the canvas of a graph once per seed: de-normalised features (S, F, 263).
 
@@ -176,6 +179,7 @@ def sample(
     rounding. texts: what the graph's prompts are, if not the words in it. condition: a wrapper around the
     denoiser of the canvas (see `conditioning`), in the network's own space. begin: features (F, 263) of a motion
     to begin with instead of noise alone, `strength` of the steps from the end. tally: counts the network's calls.
+    going: numbers of the graph's prompts that travel, if not those of which the model's card says so.
     """
     if settings.seam_factors:
         graph = with_seam_factors(graph, settings.limits(model.card))
@@ -209,6 +213,7 @@ def sample(
         round(settings.taper * model.card.fps),
         settings.apart_above,
         settings.stagger_below,
+        travelling(graph, model.card) if going is None else going,
         settings.spread * model.card.fps,
         Guidance(settings.guidance, settings.share_guidance, settings.guidance_above),
         None if begin is None else torch.from_numpy(model.normaliser.normalise(begin)).to(model.device),
@@ -222,6 +227,11 @@ def sample(
             f"sampling: {int((~x.isfinite()).sum())} numbers are not finite; lower --guidance or use another seed"
         )
     return model.normaliser.denormalise(x.float().cpu().numpy())
+
+
+def travelling(graph: Graph, card: ModelCard) -> tuple[int, ...]:
+    """The numbers of a graph's prompts whose motion goes somewhere (`lengths.travels`)."""
+    return tuple(number for number, prompt in enumerate(graph.prompts) if travels(prompt, card))
 
 
 def finish(

@@ -45,8 +45,8 @@ class Settings:
     apart_above: the noise level above which the windows of the collage do not overlap (`methods.apart`), so that
     neighbours have no say in what happens in a window; a level above the first, such as 1e6: never, as in DiffCollage.
     In loops and where known frames are held they always overlap; seam factors take part below it only.
-    stagger_below: the level below which windows of one prompt lie half a window further on (`methods.staggered`), so
-    that a walk keeps step where they met; 0: never, as in DiffCollage.
+    stagger_below: the level below which windows of a prompt that travels (`lengths.travels`) lie half a window further
+    on (`methods.staggered`), so that a walk keeps step where they met; 0: never, as in DiffCollage.
     spread: seconds around known frames that follow them in `replacement` (`conditioning.known`); 0 is DiffCollage's
     Algorithm 4 as it stands, which jerks where it goes on.
     sampler, spacing: names in `samplers.SAMPLERS` and `schedule.SPACINGS`. eta, order, churn: of the samplers that take
@@ -73,7 +73,7 @@ class Settings:
     variables: Variables = "auto"
     taper: float = 0.3
     apart_above: float = 10.0
-    stagger_below: float = 3.0
+    stagger_below: float = 6.0
     spread: float = 0.4
     sampler: str = "dpmpp"
     eta: float | None = None
@@ -148,7 +148,7 @@ class Settings:
             )
         if not 0 <= self.stagger_below < math.inf:
             raise CollageError(
-                f"stagger_below: got {self.stagger_below:g}; allowed: a noise level, such as 3, or 0 for never"
+                f"stagger_below: got {self.stagger_below:g}; allowed: a noise level, such as 6, or 0 for never"
             )
         for name in ("taper", "spread"):
             if not 0 <= getattr(self, name) <= 60:

@@ -23,7 +23,7 @@ from .entrants import settings_of
 from .metrics import BATCH
 from .protocols import REAL, SHORT, Script, derived, listed_scripts, scripts_of, short_scripts
 from .protocols import Protocol as Protocol_
-from .sampling import batch_frames, batches_of, graph_of, perform, usual_of
+from .sampling import batch_frames, batches_of, graph_of, likeness_of, perform
 from .store import Store
 from .testbed import Drawn, Testbed
 
@@ -198,7 +198,7 @@ class Evaluation:
         for part in self.parts():
             gone = self.missing(part)
             for numbers in batches_of(
-                part.scripts, size, partial(usual_of, model=self.model, settings=part.settings)
+                part.scripts, size, partial(likeness_of, model=self.model, settings=part.settings)
             ):
                 missing = [number for number in numbers if number in gone]
                 if missing:

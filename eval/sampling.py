@@ -1,7 +1,7 @@
 """Scripts become features, many of one layout in a batch: each sample is told its own words."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
@@ -14,6 +14,7 @@ from collage_motion import pipeline
 from collage_motion.conditioning import SPREAD_S, known, replacement
 from collage_motion.denoiser import Denoiser, WindowDenoiser, budgeted
 from collage_motion.graph import Graph
+from collage_motion.lengths import travels
 from collage_motion.methods.sliding import stretches_of
 from collage_motion.methods.staggered import staggered
 from collage_motion.models import Model
@@ -48,17 +49,29 @@ def usual_of(script: Script, model: Model, settings: Settings) -> dict[str, floa
     return {f"{{{place}}}": found[word] for place, word in enumerate(script.words) if word in found}
 
 
+def going_of(script: Script, graph: Graph, model: Model) -> tuple[int, ...]:
+    """The numbers of a script's prompts, as its graph has them, that travel (`lengths.travels`)."""
+    words = (pattern.format(*script.words) for pattern in graph.prompts)
+    return tuple(number for number, word in enumerate(words) if travels(word, model.card))
+
+
+def likeness_of(script: Script, model: Model, settings: Settings) -> Hashable:
+    """What windows depend on besides a script's layout: usual lengths, and which of its words travel."""
+    usual = usual_of(script, model, settings)
+    return tuple(usual.items()), tuple(travels(word, model.card) for word in script.words)
+
+
 def batches_of(
-    scripts: Sequence[Script], frames: int, usual: Callable[[Script], Mapping[str, float]] = lambda _: {}
+    scripts: Sequence[Script], frames: int, likeness: Callable[[Script], Hashable] = lambda _: None
 ) -> list[list[int]]:
     """Numbers of the scripts that go together, at most `frames` canvas frames, the longest first.
 
-    They have one layout, and prompts of the same usual lengths. A script's place depends on those before it only, so
-    that more scripts make further batches.
+    They have one layout and one likeness. A script's place depends on those before it only, so that more scripts make
+    further batches.
     """
     groups: dict[object, list[int]] = defaultdict(list)
     for number, script in enumerate(scripts):
-        groups[script.layout, tuple(usual(script).items())].append(number)
+        groups[script.layout, likeness(script)].append(number)
     made = []
     for numbers in sorted(groups.values(), key=lambda n: -scripts[n[0]].n_frames):
         size = min(MAX_BATCH, max(1, frames // scripts[numbers[0]].n_frames))
@@ -126,7 +139,8 @@ def perform(model: Model, scripts: Sequence[Script], settings: Settings) -> NDAr
             return replacement(denoise, goal)
 
     settings = replace(settings, max_tokens=UNLIMITED)
-    return pipeline.sample(graph, chorus, [script.seed for script in scripts], settings, condition=condition)
+    seeds, going = [script.seed for script in scripts], going_of(first, graph, model)
+    return pipeline.sample(graph, chorus, seeds, settings, condition=condition, going=going)
 
 
 def graph_of(script: Script, model: Model, settings: Settings) -> Graph:
@@ -150,7 +164,7 @@ def seams_of(script: Script, model: Model, settings: Settings) -> tuple[int, ...
             stretch.fresh for stretch in stretches_of(graph, settings.limits(model.card)) if stretch.fresh
         )
     if settings.staggers:
-        graph = staggered(graph, settings.limits(model.card))
+        graph = staggered(graph, settings.limits(model.card), going_of(script, graph, model))
     starts = [window.frames[0] for window in graph.windows]
     ends = [window.frames[-1] + 1 for window in graph.windows]
     return tuple((end + start) // 2 for end, start in zip(ends, starts[1:], strict=False))

@@ -70,11 +70,8 @@ def test_every_setting_reaches_the_motion(made, flags, field, value):
     assert not np.array_equal(features, made(*others, "--steps", 5)[0])
 
 
-def test_windows_of_a_long_prompt_are_staggered_unless_told_not_to(made):
-    features, settings = made(prompts=["a person walks::16"])
-    assert settings["stagger_below"] == 3.0
-    fixed, settings = made("--stagger-below", "0", prompts=["a person walks::16"])
-    assert settings["stagger_below"] == 0.0 and not np.array_equal(features, fixed)
+def test_the_level_below_which_windows_are_staggered_reaches_it(made):
+    assert made()[1]["stagger_below"] == 6.0 and made("--stagger-below", "0")[1]["stagger_below"] == 0.0
 
 
 def test_the_weight_of_reconstruction_reaches_it(made):

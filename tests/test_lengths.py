@@ -1,4 +1,4 @@
-"""How long what a prompt asks for usually lasts: from clips to the card, and from the card to the windows."""
+"""How long what a prompt asks for usually lasts, whether it travels: from clips to the card, and on to the windows."""
 
 import json
 from dataclasses import replace
@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from tiny_model import write_tiny_model
 
-from collage_motion.card import UsualLength, load_card, read_card
+from collage_motion.card import WordNetwork, load_card, read_card
 from collage_motion.data.dataset import Clip
-from collage_motion.data.lengths import explained, fit_usual_length
+from collage_motion.data.lengths import explained, fit_usual_length, fit_usual_pace, pace
 from collage_motion.errors import DataError, ModelError
-from collage_motion.lengths import log_seconds, mean_word, usual_seconds
+from collage_motion.lengths import mean_word, travels, usual_seconds, value_of
 from collage_motion.methods.sliding import stretches_of
 from collage_motion.models import load_model
 from collage_motion.pipeline import Settings, generate
@@ -27,23 +27,26 @@ def folder(tmp_path: Path) -> Path:
     return write_tiny_model(tmp_path / "tiny")
 
 
-def with_line(folder: Path, value: object) -> Path:
+def with_line(folder: Path, value: object, name: str = "usual_length") -> Path:
     path = folder / "card.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "usual_length": value}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
     return folder
 
 
 def clips(count: int, seed: int) -> list[Clip]:
-    """Running lasts about a second and a half, waving about six."""
+    """Running lasts about a second and a half, at 2.4 m/s; waving about six, on the spot."""
     rng = np.random.default_rng(seed)
     made = []
     for number in range(count):
         content, seconds = (("run", 1.5), ("wave-both-hands", 6.0))[number % 2]
         frames = round(seconds * 20 * np.exp(0.1 * rng.normal()))
+        joints = np.zeros((frames, 22, 3), np.float32)
+        if content == "run":
+            joints[:, :, 2] = 0.12 * np.arange(frames)[:, None]
         made.append(
             Clip(
                 name=f"{seed}/{number}",
-                joints=np.zeros((frames, 22, 3), np.float32),
+                joints=joints,
                 content=content,
                 style="normal",
                 source="made up",
@@ -61,6 +64,35 @@ def test_the_fit_finds_what_actions_last_and_how_many_last_no_longer() -> None:
     assert share > 0.85 and 0.4 < shorter < 0.6
     assert line == fit_usual_length(clips(400, 0))
     assert line != fit_usual_length(clips(400, 0), seed=1)
+
+
+@pytest.mark.slow
+def test_the_fit_finds_what_travels() -> None:
+    line = fit_usual_pace(clips(400, 0))
+    assert explained(line, clips(200, 1), seed=5, measure=pace)[0] > 0.95
+    assert value_of(line, mean_word("a man runs")) == pytest.approx(2.4, abs=0.4)
+    assert value_of(line, mean_word("waves with both hands")) == pytest.approx(0.0, abs=0.3)
+
+
+def test_the_pace_of_a_clip_is_metres_over_the_ground_by_seconds() -> None:
+    run, wave = clips(2, 0)
+    assert pace(run) == pytest.approx(2.4, rel=0.05) and pace(wave) == 0.0
+    rising = replace(
+        wave, joints=wave.joints + np.linspace(0, 2, len(wave.joints))[:, None, None] * [0, 1, 0]
+    )
+    assert pace(rising) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_default_model_knows_what_travels() -> None:
+    card = load_card()
+    there = {
+        "a person walks forward", "someone jogs happily", "he walks backward", "an old man walks and turns left",
+        "a tired woman is walking slowly", "sprint", "a child runs around",
+    }  # fmt: skip
+    here = {
+        "a person bows", "raises the left hand", "waves with both hands", "a girl says goodbye", "shows the way",
+    }  # fmt: skip
+    assert {prompt for prompt in there | here if travels(prompt, card)} == there
 
 
 def test_too_few_clips_are_refused() -> None:
@@ -81,7 +113,7 @@ def test_the_default_model_knows_what_its_actions_last() -> None:
 
 @pytest.mark.parametrize(("bias", "seconds"), [(1e300, 6.0), (-1e300, 1.0), (np.log(2.0), 2.0)])
 def test_usual_lengths_are_within_the_limits(folder: Path, bias: float, seconds: float) -> None:
-    card = replace(read_card(folder), usual_length=UsualLength(bias, (0.0,) * WIDTH))
+    card = replace(read_card(folder), usual_length=WordNetwork(bias, (0.0,) * WIDTH))
     assert usual_seconds(["a person walks"], card) == {"a person walks": pytest.approx(seconds)}
 
 
@@ -89,21 +121,21 @@ def test_what_a_card_knows_by_hand(folder: Path) -> None:
     known = {"bias": 0.5, "weights": [1.0, -1.0], "units": [[2.0, 0.25, 1.0, 0.0], [-1.0, 0.0, 0.0, 3.0]]}
     card = read_card(with_line(folder, known))
     assert card.usual_length is not None
-    told = log_seconds(card.usual_length, np.array([0.5, 0.2]))
+    told = value_of(card.usual_length, np.array([0.5, 0.2]))
     assert told == pytest.approx(0.5 + 0.3 + 2 * np.tanh(0.75) - np.tanh(0.6))
 
 
 def test_a_model_that_does_not_know_has_none(folder: Path) -> None:
     card = read_card(folder)
     assert card.usual_length is None and usual_seconds(["a person walks"], card) == {}
+    assert card.usual_pace is None and not travels("a person walks", card)
 
 
-def test_weights_of_another_width_are_refused(folder: Path) -> None:
-    card = read_card(with_line(folder, {"bias": 1, "weights": [0.5] * 7}))
-    with pytest.raises(
-        ModelError, match=r"'usual_length.weights' of the card are 7, the word vectors have 96"
-    ):
-        usual_seconds(["walks"], card)
+@pytest.mark.parametrize("name", ["usual_length", "usual_pace"])
+def test_weights_of_another_width_are_refused(folder: Path, name: str) -> None:
+    card = read_card(with_line(folder, {"bias": 1, "weights": [0.5] * 7}, name))
+    with pytest.raises(ModelError, match=rf"'{name}.weights' of the card are 7, the word vectors have 96"):
+        travels("walks", card) if name == "usual_pace" else usual_seconds(["walks"], card)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +156,10 @@ def test_weights_of_another_width_are_refused(folder: Path) -> None:
     ],
 )
 def test_a_broken_field_is_one_error(folder: Path, value: object) -> None:
-    with pytest.raises(ModelError, match=r"'usual_length' is .*allowed is an object with 'bias'"):
-        read_card(with_line(folder, value))
+    for name in ("usual_pace", "usual_length"):
+        with pytest.raises(ModelError, match=rf"'{name}' is .*allowed is an object with 'bias'"):
+            read_card(with_line(folder, value, name))
+        with_line(folder, None, name)
 
 
 def test_windows_follow_the_usual_length_unless_their_own_is_set(folder: Path) -> None:
@@ -144,6 +178,17 @@ def test_windows_follow_the_usual_length_unless_their_own_is_set(folder: Path) -
         generate(plan, model, steps=2, overlap=0.5, window=window) for window in ("usual", "longest")
     )
     assert usual.settings["window"] == "usual" and not np.allclose(usual.features, longest.features)
+
+
+def test_windows_of_what_travels_are_staggered_unless_told_not_to(folder: Path) -> None:
+    with_line(folder, {"bias": 1.0, "weights": [0.0] * WIDTH}, "usual_pace")
+    model, plan = load_model(folder), plan_from_prompts(["a person walks::14"])
+    moved, fixed = (
+        generate(plan, model, steps=3, overlap=0.5, stagger_below=level).features for level in (6.0, 0.0)
+    )
+    assert not np.array_equal(moved, fixed)
+    with_line(folder, {"bias": 0.0, "weights": [0.0] * WIDTH}, "usual_pace")
+    assert np.array_equal(generate(plan, load_model(folder), steps=3, overlap=0.5).features, fixed)
 
 
 def test_sliding_windows_are_no_longer_than_those_of_the_graph(folder: Path) -> None:

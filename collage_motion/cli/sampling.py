@@ -158,8 +158,8 @@ OPTIONS: Final[dict[str, Any]] = {
     ),
     "stagger_below": _number(
         float, 0, 1e6, "noise levels from 0 to 1e6, usually 1 to 6", "LEVEL",
-        "For --method collage: the noise level below which windows of one prompt lie half a window further on, so that "
-        f"a walk keeps step where they met; 0: never, as in the paper.  [default: {Settings.stagger_below:g}]",
+        "For --method collage: the noise level below which windows of a walk or run lie half a window further on, so "
+        f"that it keeps step where they met; 0: never, as in the paper.  [default: {Settings.stagger_below:g}]",
     ),
     "spread": _number(
         float, 0, 60, "seconds from 0 to 60, usually 0.1 to 0.4", "SECONDS",

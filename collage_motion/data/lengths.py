@@ -1,8 +1,8 @@
-"""Fits how long what captions ask for lasts, for the card of a model (`collage_motion.lengths`)."""
+"""Fits how long what captions ask for lasts and how fast it travels, for a model's card (`collage_motion.lengths`)."""
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from collage_motion.card import UsualLength
+from collage_motion.card import WordNetwork
 from collage_motion.data.captions import ACTION_NAMES, sample_caption, sample_caption_cmu
 from collage_motion.data.dataset import Clip
 from collage_motion.errors import DataError
-from collage_motion.lengths import log_seconds, mean_word
+from collage_motion.lengths import mean_word, value_of
 from collage_motion.skeleton import FPS
 from collage_motion.word_vectors import content_words, word_vectors
 
@@ -32,37 +32,61 @@ SHORTER: Final = 0.5
 
 
 class Told(NamedTuple):
-    """A caption, the seconds of its clip, and the group whose members share their weight."""
+    """A caption, what was measured of its clip, and the group whose members share their weight."""
 
     caption: str
-    seconds: float
+    value: float
     kind: str
 
 
-def fit_usual_length(clips: Sequence[Clip], seed: int = 0) -> UsualLength:
+Measure = Callable[[Clip], float]
+
+
+def log_seconds(clip: Clip) -> float:
+    """The logarithm of how long a clip lasts."""
+    return math.log(len(clip.joints) / FPS)
+
+
+def pace(clip: Clip) -> float:
+    """The way of the pelvis over the ground by the time, m/s."""
+    way = np.linalg.norm(np.diff(clip.joints[:, 0, ::2], axis=0), axis=1).sum()
+    return float(way) * FPS / len(clip.joints)
+
+
+def fit_usual_length(clips: Sequence[Clip], seed: int = 0) -> WordNetwork:
     """A network of one hidden layer from the mean word of captions to log seconds, raised to the quantile `SHORTER`.
 
     Kinds of clips count with the root of their number. Raises DataError for fewer clips than would fix it.
     """
+    return _fitted(clips, log_seconds, SHORTER, seed)
+
+
+def fit_usual_pace(clips: Sequence[Clip], seed: int = 0) -> WordNetwork:
+    """As `fit_usual_length`, to the `pace` of clips, in the mean."""
+    return _fitted(clips, pace, None, seed)
+
+
+def _fitted(clips: Sequence[Clip], measure: Measure, quantile: float | None, seed: int) -> WordNetwork:
     rng = np.random.default_rng(seed)
-    told = list(_told(clips, rng))
+    told = list(_told(clips, measure, rng))
     if len(clips) < 100:
         raise DataError(
             f"usual lengths: got {len(clips)} clips; 100 are needed at least; take a training split"
         )
     counts = Counter(row.kind for row in told)
     weights = np.array([counts[row.kind] ** -0.5 for row in told])
-    wanted = np.log([row.seconds for row in told])
+    wanted = np.array([row.value for row in told])
     means = np.array([_blurred(row.caption, rng) for row in told])
     found = _trained(means, wanted, weights / weights.mean(), seed)
-    left = wanted - np.array([log_seconds(found, mean_word(row.caption)) for row in told])
-    return replace(found, bias=round(found.bias + float(np.quantile(left, SHORTER)), 5))
+    left = wanted - np.array([value_of(found, mean_word(row.caption)) for row in told])
+    higher = 0.0 if quantile is None else float(np.quantile(left, quantile))
+    return replace(found, bias=round(found.bias + higher, 5))
 
 
 def _trained(
     means: NDArray[np.float64], wanted: NDArray[np.float64], weights: NDArray[np.float64], seed: int
-) -> UsualLength:
-    """Least squares by AdamW on (N, D) mean words, (N,) log seconds and weights; rounded as a card keeps it."""
+) -> WordNetwork:
+    """Least squares by AdamW on (N, D) mean words, (N,) values and weights; rounded as a card keeps it."""
     spread, middle, scale = means.std(), wanted.mean(), max(float(wanted.std()), 1e-6)
     x, y, w = (
         torch.from_numpy(values).float() for values in (means / spread, (wanted - middle) / scale, weights)
@@ -83,21 +107,23 @@ def _trained(
             optimiser.step()
     rows = torch.cat((out.weight.T * scale, hidden.bias[:, None], hidden.weight / spread), dim=1).tolist()
     units = tuple(tuple(round(number, 4) for number in row) for row in rows)
-    return UsualLength(float(middle + scale * out.bias.item()), (0.0,) * x.shape[1], units)
+    return WordNetwork(float(middle + scale * out.bias.item()), (0.0,) * x.shape[1], units)
 
 
-def explained(line: UsualLength, clips: Iterable[Clip], seed: int = 0) -> tuple[float, float]:
-    """Of clips with captions drawn anew: the share of the variance of log seconds, and of clips no longer than told."""
-    told = list(_told(clips, np.random.default_rng(seed)))
-    wanted = np.log([row.seconds for row in told])
-    made = np.array([log_seconds(line, mean_word(row.caption)) for row in told])
+def explained(
+    line: WordNetwork, clips: Iterable[Clip], seed: int = 0, measure: Measure = log_seconds
+) -> tuple[float, float]:
+    """Of clips with captions drawn anew: the share of the variance of what is measured, and of clips with no more."""
+    told = list(_told(clips, measure, np.random.default_rng(seed)))
+    wanted = np.array([row.value for row in told])
+    made = np.array([value_of(line, mean_word(row.caption)) for row in told])
     left = wanted - made
     return float(1 - left.var() / wanted.var()), float((left <= 0).mean())
 
 
-def _told(clips: Iterable[Clip], rng: np.random.Generator) -> Iterator[Told]:
+def _told(clips: Iterable[Clip], measure: Measure, rng: np.random.Generator) -> Iterator[Told]:
     for clip in clips:
-        seconds = len(clip.joints) / FPS
+        value = measure(clip)
         for number in range(CAPTIONS):
             if not clip.content:
                 caption = sample_caption_cmu(clip.description, rng)
@@ -105,7 +131,7 @@ def _told(clips: Iterable[Clip], rng: np.random.Generator) -> Iterator[Told]:
                 caption = sample_caption(clip.content, clip.style, rng)
             else:  # as short as prompts often are
                 caption = ACTION_NAMES.get(clip.content, clip.content)
-            yield Told(caption, seconds, clip.content)
+            yield Told(caption, value, clip.content)
 
 
 def _blurred(caption: str, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -19,8 +19,8 @@ def collage(job: Job) -> Tensor:
     `job.apart_above` windows do not overlap (`apart.pieces`), as FlowMDM's do not in its first steps (Barquero et al.
     2024): what happens in a window is decided there, and its neighbours have no say in it. Not where the job holds
     known frames, which windows would not see across their ends, and not around a loop, which closes less surely so.
-    Below the level `job.stagger_below` windows of one prompt lie half a window further on (`staggered`): two halves of
-    a walk that do not keep step where windows met are then in the middle of one.
+    Below the level `job.stagger_below` windows of one of `job.travelling` prompts lie half a window further on
+    (`staggered`): two halves of a walk that do not keep step where windows met are then in the middle of one.
     """
     windows = job.windows()
 
@@ -29,7 +29,8 @@ def collage(job: Job) -> Tensor:
 
     together = over(job.graph, job.taper)
     denoisers = [(0.0, together)]
-    if job.stagger_below > 0 and (later := staggered(job.graph, job.limits)) is not job.graph:
+    later = staggered(job.graph, job.limits, job.travelling)
+    if job.stagger_below > 0 and later is not job.graph:
         denoisers = [(job.stagger_below, together), (0.0, over(later, job.taper))]
     if job.sigmas[0] > job.apart_above and job.condition is None and not job.graph.cyclic:
         denoisers.insert(0, (job.apart_above, over(pieces(job.graph), 0)))

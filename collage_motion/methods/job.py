@@ -1,6 +1,6 @@
 """What every method is given: the graph, the network's windows, a sampler, noise; and what methods are."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Protocol
@@ -43,8 +43,8 @@ class Job:
     lengths of the network's windows. share: of the sum in `blend`. weight: of the gradient in `reconstruction`.
     taper: frames over which windows set in, in `collage` and `blend`. apart_above: the noise level above which windows
     do not overlap, in `collage` of what is no loop; infinity: they always do. stagger_below: the level below which
-    windows of one prompt lie half a window further on, in `collage`; 0: they never do. spread: frames around known
-    ones that follow them, in `replacement`.
+    windows of the prompts `travelling` (their numbers) lie half a window further on, in `collage`; 0: they never do.
+    spread: frames around known ones that follow them, in `replacement`.
     start: x0 (S, F, C) of an existing motion, put under noise sigmas[0]; None starts from noise alone. condition:
     a wrapper around the denoiser of the canvas.
     """
@@ -61,6 +61,7 @@ class Job:
     taper: int = 0
     apart_above: float = inf
     stagger_below: float = 0.0
+    travelling: Collection[int] = ()
     spread: float = 0.0
     guidance: Guidance = PLAIN
     start: Tensor | None = None

@@ -1,6 +1,6 @@
 """Windows half a window further on: what they shared lies in the middle of one of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 from collage_motion.card import Limits
@@ -9,17 +9,20 @@ from collage_motion.graph import Graph, Region
 Frames = tuple[int, ...]
 
 
-def staggered(graph: Graph, limits: Limits) -> Graph:
-    """The graph whose windows of one prompt in a row begin half-way between those of `graph`, and as many share.
+def staggered(graph: Graph, limits: Limits, prompts: Collection[int]) -> Graph:
+    """The graph whose windows in a row of one of these prompts begin half-way between those of `graph`.
 
-    A row of n windows becomes n + 1, whose first and last are half as long; around a loop of one prompt n stay n.
-    Changes of prompt stay where they are, and so does all of a row whose windows would not fit the model then or
-    that other regions reach into the middle of (crossing rows of a grid).
+    For motion that goes on, such as a walk: windows over the end of one bow and the beginning of the next would show
+    the network no bow. A row of n windows becomes n + 1, whose first and last are half as long; around a loop of one
+    prompt n stay n. Changes of prompt stay where they are, and so does all of a row whose windows would not fit the
+    model then or that other regions reach into the middle of (crossing rows of a grid).
     """
     taken: set[int] = set()
     added: list[Region] = []
     told = {region.frames: k for k, region in enumerate(graph.regions) if region.count < 0}
     for row, closed in rows(graph):
+        if graph.regions[row[0]].prompt not in prompts:
+            continue
         windows = [graph.regions[k] for k in row]
         shared = [overlap(a, b) for a, b in pairwise([*windows, windows[0]] if closed else windows)]
         variables = [told.get(frames) for frames in shared]

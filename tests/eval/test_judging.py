@@ -7,7 +7,7 @@ import pytest
 from beds import CONTENTS, STYLES, body, write_evaluator
 from tiny_model import write_tiny_model
 
-from collage_motion.card import UsualLength
+from collage_motion.card import WordNetwork
 from collage_motion.data.dataset import PreparedClip, write_dataset
 from collage_motion.eval import judging
 from collage_motion.eval.benchmark import load_benchmark
@@ -123,7 +123,7 @@ def test_methods_with_more_seams_are_looked_at_in_as_many_places(scenes):
 def test_rows_have_as_many_seams_where_windows_differ_by_method(scenes, place):
     """With usual lengths the collage is put together in more places than methods of the longest windows."""
     card = place[1].card
-    brief = replace(card, usual_length=UsualLength(float(np.log(1.5)), (0.0,) * 96))
+    brief = replace(card, usual_length=WordNetwork(float(np.log(1.5)), (0.0,) * 96))
     methods = ("collage", "replacement", "reconstruction", "naive")
     found, judge, _ = scenes("long", *methods, model=replace(place[1], card=brief))
     job = judge.evaluation

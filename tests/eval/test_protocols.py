@@ -3,12 +3,14 @@
 import json
 import re
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from tiny_model import write_tiny_model
 
+from collage_motion.card import WordNetwork
 from collage_motion.errors import CollageError
 from collage_motion.eval import sampling
 from collage_motion.eval.entrants import ENTRANTS, rows_of, settings_of
@@ -26,6 +28,7 @@ from collage_motion.eval.protocols import (
 )
 from collage_motion.eval.testbed import Asked
 from collage_motion.features import ROOT_HEIGHT, ROOT_XZ, ROOT_YAW
+from collage_motion.lengths import mean_word
 from collage_motion.methods import METHODS
 from collage_motion.methods.sliding import stretches_of
 from collage_motion.methods.staggered import staggered
@@ -209,8 +212,24 @@ def test_batches_hold_one_layout_and_grow_by_their_ends():
     assert sampling.batches_of(scripts, 80) == [[1], [4], [0, 2], [3]]
     assert sampling.batches_of(scripts[:4], 80) == [[1], [0, 2], [3]]
     # Windows of motions that are made together are the same, so their prompts have the same usual length.
-    apart = {id(scripts[0]): {"{0}": 2.0}, id(scripts[2]): {"{0}": 4.0}}
-    assert sampling.batches_of(scripts[:4], 80, lambda s: apart.get(id(s), {})) == [[1], [0], [2], [3]]
+    apart = {id(scripts[0]): 2.0, id(scripts[2]): 4.0}
+    assert sampling.batches_of(scripts[:4], 80, lambda s: apart.get(id(s))) == [[1], [0], [2], [3]]
+
+
+def test_windows_of_what_travels_are_not_made_with_those_of_what_stays(model):
+    pace = WordNetwork(0.0, tuple(mean_word("walks").tolist()))
+    model = replace(model, card=replace(model.card, usual_pace=pace))
+    walks, waves = Script(("walks",), (480,), 0, ()), Script(("waves",), (480,), 0, ())
+    likeness = partial(sampling.likeness_of, model=model, settings=Settings(overlap=0.6))
+    assert sampling.batches_of([walks, waves, walks], 2000, likeness) == [[0, 2], [1]]
+    graph = sampling.graph_of(walks, model, Settings(overlap=0.6))
+    assert [sampling.going_of(script, graph, model) for script in (walks, waves)] == [(0,), ()]
+    alone = [sampling.perform(model, [script], Settings(steps=3, overlap=0.6)) for script in (walks, waves)]
+    fixed = [
+        sampling.perform(model, [script], Settings(steps=3, overlap=0.6, stagger_below=0.0))
+        for script in (walks, waves)
+    ]
+    assert not np.array_equal(alone[0], fixed[0]) and np.array_equal(alone[1], fixed[1])
 
 
 def alone(model, script, settings):
@@ -283,7 +302,9 @@ def test_seams_are_changes_of_prompt_else_where_windows_meet(model):
     assert sampling.seams_of(replace(composed, loop=True), model, Settings(overlap=0.6)) == (0, 50, 110)
     long = Script(("a",), (480,), 0, ())
     graph = build(long.plan(20), model.card, Settings.overlap, "prompt")
-    for level, ended in ((0.0, graph), (3.0, staggered(graph, model.card.limits))):
+    pace = WordNetwork(1.0, (0.0,) * 96)  # all travels
+    model = replace(model, card=replace(model.card, usual_pace=pace))
+    for level, ended in ((0.0, graph), (6.0, staggered(graph, model.card.limits, [0]))):
         places = sampling.seams_of(long, model, Settings(variables="prompt", stagger_below=level))
         assert len(places) == len(ended.windows) - 1 >= 3 + bool(level)
         for place, (one, other) in zip(places, pairwise(ended.windows), strict=True):

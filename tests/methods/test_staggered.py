@@ -22,6 +22,7 @@ from collage_motion.plan import Plan, Segment
 from collage_motion.topology import Branch, build, grid, tree
 
 LIMITS = Limits(min_frames=8, max_frames=24, fps=10, min_variable_frames=4)
+EVERY = range(8)
 LONG = Plan((Segment("walk", 6.0), Segment("wave", 1.6), Segment("run", 6.0)))
 
 
@@ -31,7 +32,7 @@ def ends(graph: Graph) -> list[tuple[int, int]]:
 
 def test_a_row_has_one_window_more_and_half_ones_at_its_ends() -> None:
     graph = graph_of(chain_windows([16, 16, 16], [4, 4]), [0, 0, 0], shared=0)
-    moved = staggered(graph, LIMITS)
+    moved = staggered(graph, LIMITS, EVERY)
     assert ends(graph) == [(0, 16), (12, 28), (24, 40)]
     assert ends(moved) == [(0, 10), (6, 22), (18, 34), (30, 40)]
     assert [(v.frames[0], len(v.frames), v.prompt, v.count) for v in moved.variables] == [
@@ -41,7 +42,7 @@ def test_a_row_has_one_window_more_and_half_ones_at_its_ends() -> None:
 
 def test_a_loop_of_one_prompt_is_turned() -> None:
     graph = graph_of(cycle_windows(3, 16, 4), [0, 0, 0], True, shared=0)
-    moved = staggered(graph, LIMITS)
+    moved = staggered(graph, LIMITS, EVERY)
     assert [window.frames for window in moved.windows] == [
         tuple((frame + 6) % 36 for frame in window.frames) for window in graph.windows
     ]
@@ -53,7 +54,7 @@ def test_a_loop_of_one_prompt_is_turned() -> None:
 def test_every_join_lies_well_inside_a_window(lengths: list[int], data: st.DataObject) -> None:
     overlaps = [data.draw(st.integers(1, min(a, b) // 3)) for a, b in pairwise(lengths)]
     graph = graph_of(chain_windows(lengths, overlaps), [0] * len(lengths), shared=0)
-    moved = staggered(graph, Limits(4, 40, 10, min_variable_frames=1))
+    moved = staggered(graph, Limits(4, 40, 10, min_variable_frames=1), EVERY)
     assert len(moved.windows) == len(graph.windows) + 1
     for before, after in pairwise(graph.windows):
         join = before.frames[-1] - (before.frames[-1] - after.frames[0]) // 2
@@ -63,7 +64,7 @@ def test_every_join_lies_well_inside_a_window(lengths: list[int], data: st.DataO
 
 def test_changes_of_prompt_stay_where_they_are() -> None:
     graph = build(LONG, LIMITS, 0.6)
-    moved = staggered(graph, LIMITS)
+    moved = staggered(graph, LIMITS, EVERY)
     told = [graph.prompts[w.prompt] for w in moved.windows]  # type: ignore[index]
     assert sorted(told) == sorted(["walk"] * 5 + ["wave"] + ["run"] * 5) and len(graph.windows) == 9
     changing = [{v.frames for v in g.variables if v.prompt is None} for g in (graph, moved)]
@@ -71,9 +72,18 @@ def test_changes_of_prompt_stay_where_they_are() -> None:
     assert moved.segments == graph.segments and moved.prompts == graph.prompts
 
 
+def test_windows_of_other_prompts_stay() -> None:
+    graph = build(LONG, LIMITS, 0.6)
+    walk, run = graph.prompts.index("walk"), graph.prompts.index("run")
+    moved = staggered(graph, LIMITS, [run])
+    ends_of = [[w.frames for w in g.windows if w.prompt == walk] for g in (graph, moved)]
+    assert ends_of[0] == ends_of[1] and len(moved.windows) == len(graph.windows) + 1
+    assert staggered(graph, LIMITS, []) is graph
+
+
 def test_segments_of_one_prompt_are_a_row_too() -> None:
     graph = build(Plan((Segment("walk", 2.0), Segment("walk", 1.6))), LIMITS, 0.6)
-    assert len(graph.windows) == 2 and len(staggered(graph, LIMITS).windows) == 3
+    assert len(graph.windows) == 2 and len(staggered(graph, LIMITS, EVERY).windows) == 3
 
 
 @pytest.mark.parametrize(
@@ -90,7 +100,7 @@ def test_segments_of_one_prompt_are_a_row_too() -> None:
     ids=["one", "two prompts", "untold", "side by side", "short", "crowded", "grid"],
 )
 def test_what_cannot_be_moved_stays(graph: Graph) -> None:
-    assert staggered(graph, LIMITS) is graph
+    assert staggered(graph, LIMITS, EVERY) is graph
 
 
 def test_a_tree_and_factors_on_seams_keep_what_is_shared() -> None:
@@ -100,7 +110,7 @@ def test_a_tree_and_factors_on_seams_keep_what_is_shared() -> None:
         tree(Branch(trunk, [Branch(one, []), Branch(other, [])]), LIMITS, 0.6),
         with_seam_factors(build(LONG, wide, 0.6), wide),
     ):
-        moved = staggered(graph, wide)
+        moved = staggered(graph, wide, EVERY)
         assert len(moved.windows) > len(graph.windows)
         untold = [{r for r in g.regions if r.prompt is None} for g in (graph, moved)]
         assert untold[0] == untold[1]
@@ -117,12 +127,17 @@ def test_the_collage_takes_them_below_the_level() -> None:
 
     x = torch.randn(1, graph.n_frames, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     windows = job(graph).windows()
-    noisy, old, new = (compose(g, windows) for g in (pieces(graph), graph, staggered(graph, LIMITS)))
+    noisy, old, new = (compose(g, windows) for g in (pieces(graph), graph, staggered(graph, LIMITS, EVERY)))
     assert not torch.allclose(old(x, 0.5), new(x, 0.5))
     for level, wanted in ((2.0, noisy), (1.0, old), (0.6, old), (0.5, new), (0.1, new)):
-        torch.testing.assert_close(denoiser(apart_above=1.0, stagger_below=0.5)(x, level), wanted(x, level))
+        torch.testing.assert_close(
+            denoiser(apart_above=1.0, stagger_below=0.5, travelling=EVERY)(x, level), wanted(x, level)
+        )
     for level in (2.0, 0.5):
-        torch.testing.assert_close(denoiser()(x, level), old(x, level))
-    later = denoiser(apart_above=0.1, stagger_below=0.5)  # windows are staggered only once they overlap
+        torch.testing.assert_close(denoiser(travelling=EVERY)(x, level), old(x, level))
+    torch.testing.assert_close(denoiser(stagger_below=0.5)(x, 0.5), old(x, 0.5))
+    later = denoiser(
+        apart_above=0.1, stagger_below=0.5, travelling=EVERY
+    )  # windows are staggered only once they overlap
     for level, wanted in ((0.3, noisy), (0.1, new)):
         torch.testing.assert_close(later(x, level), wanted(x, level))
