@@ -213,7 +213,7 @@ def sample(
         round(settings.taper * model.card.fps),
         settings.apart_above,
         settings.stagger_below,
-        travelling(graph, model.card) if going is None else going,
+        (travelling(graph, model.card) if settings.staggers else ()) if going is None else going,
         settings.spread * model.card.fps,
         Guidance(settings.guidance, settings.share_guidance, settings.guidance_above),
         None if begin is None else torch.from_numpy(model.normaliser.normalise(begin)).to(model.device),

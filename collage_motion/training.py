@@ -4,7 +4,7 @@ import csv
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -50,7 +50,7 @@ class TrainSettings:
 
     def rate(self, step: int) -> float:
         """Learning rate at a step: linear warm-up, constant, linear fall to a fiftieth."""
-        rate = self.learning_rate * min(1.0, (step - self.warmup_from + 1) / self.warmup_steps)
+        rate = self.learning_rate * min(1.0, max(1, step - self.warmup_from + 1) / self.warmup_steps)
         if self.anneal_from and step >= self.anneal_from:
             rate *= max(0.02, 1 - (step - self.anneal_from) / self.anneal_steps)
         return rate
@@ -203,13 +203,14 @@ class Trainer:
         self.average.weights = {k: v.clone() for k, v in state["average"].items()}
         self.balance.mean_loss = state["balance"].cpu()
         self.step, self.seconds = state["step"], state["seconds"]
+        self.settings = replace(self.settings, warmup_from=state["settings"].get("warmup_from", 0))
         return True
 
     def begin_from(self, weights: Mapping[str, Tensor], step: int, seconds: float) -> None:
         """Take a packed model's weights, and the steps and seconds it has had, before the first step.
 
-        The rest of a run's state is not packed: the optimiser and the mean losses of noise levels begin anew. Raises
-        `DataError` for weights of another network.
+        The rest of a run's state is not packed: optimiser, mean losses of noise levels and the learning rate's warm-up
+        begin anew. Raises `DataError` for weights of another network.
         """
         own = {name: tuple(p.shape) for name, p in self.network.named_parameters()}
         wrong = sorted(own.items() ^ {name: tuple(w.shape) for name, w in weights.items()}.items())
@@ -220,6 +221,7 @@ class Trainer:
         self.load_weights({name: weight.float() for name, weight in weights.items()})
         self.average = WeightAverage(self.network, self.settings.ema_decay)
         self.step, self.seconds = step, seconds
+        self.settings = replace(self.settings, warmup_from=step)
 
     def log(self, row: dict[str, float]) -> None:
         """Append a row to `log.csv`."""

@@ -58,7 +58,9 @@ def going_of(script: Script, graph: Graph, model: Model) -> tuple[int, ...]:
 def likeness_of(script: Script, model: Model, settings: Settings) -> Hashable:
     """What windows depend on besides a script's layout: usual lengths, and which of its words travel."""
     usual = usual_of(script, model, settings)
-    return tuple(usual.items()), tuple(travels(word, model.card) for word in script.words)
+    return tuple(usual.items()), settings.staggers and tuple(
+        travels(word, model.card) for word in script.words
+    )
 
 
 def batches_of(
@@ -139,7 +141,8 @@ def perform(model: Model, scripts: Sequence[Script], settings: Settings) -> NDAr
             return replacement(denoise, goal)
 
     settings = replace(settings, max_tokens=UNLIMITED)
-    seeds, going = [script.seed for script in scripts], going_of(first, graph, model)
+    seeds = [script.seed for script in scripts]
+    going = going_of(first, graph, model) if settings.staggers else ()
     return pipeline.sample(graph, chorus, seeds, settings, condition=condition, going=going)
 
 

@@ -1,13 +1,13 @@
 """Measure whether a walk keeps step where its windows meet: how fast limbs go there and elsewhere.
 
     python scripts/measure_steps.py -o steps.json
-    python scripts/measure_steps.py --set stagger=false
+    python scripts/measure_steps.py --set stagger_below=0
 
 Two windows of one prompt may walk out of step; where they are added, legs and arms then go to and fro by less. Ankles,
 toes and wrists are followed, beside the pelvis, over half a second at each place: the middles of the overlaps that
-windows have under much noise (`chain`), and as many places half-way between. With `stagger` windows end elsewhere
-(`methods.staggered`): then these are the middles of their overlaps. A place is slow below 0.7 of the
-median of those between. Intervals are Student's t over seeds. Half a minute with the default settings.
+windows have under much noise (`chain`), and the places half-way between. Windows that are staggered under little noise
+(`methods.staggered`) overlap there in the end. A place is slow below 0.7 of the median of those between. Intervals are
+Student's t over seeds. A minute with the default settings.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from collage_motion import pipeline
 from collage_motion.cli import script
+from collage_motion.errors import PlanError
 from collage_motion.eval.measuring import settings_from
 from collage_motion.eval.metrics import half_width
 from collage_motion.export.atomic import replacing
@@ -59,6 +60,11 @@ def places_of(plan: Plan, model: Model, settings: pipeline.Settings) -> tuple[li
         for one, other in pairwise(graph.windows)
         if one.frames[-1] >= other.frames[0]
     ]
+    if len(meet) < 2:
+        raise PlanError(
+            f"{plan.segments[0].prompt!r} for {plan.seconds:g} s has {len(graph.windows)} windows, and nothing lies "
+            "between where they meet; take --seconds longer"
+        )
     return meet, [(a + b) // 2 for a, b in pairwise(meet)]
 
 

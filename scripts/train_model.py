@@ -7,7 +7,7 @@ for the package are made from it by `scripts/pack_model.py`. With --begin-from a
 weights instead of random ones, to train it longer or on other motion; its steps count on from that model's:
 
     COLLAGE_DATA=motion.npz python scripts/train_model.py --begin-from collage_motion/assets/default \
-        --steps 40000 --warmup-from 26000 --anneal-from 30000 --anneal-steps 10000
+        --steps 40000 --anneal-from 30000 --anneal-steps 10000
 """
 
 import argparse
@@ -72,6 +72,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: as torch likes)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     for field in fields(TrainSettings):
+        if field.name == "warmup_from":  # the run's own affair
+            continue
         parser.add_argument(
             f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default
         )
@@ -91,8 +93,8 @@ def validation_batches(maker: BatchMaker, rows: int = 256, batch: int = 64) -> l
     return batches
 
 
-def begin_from(trainer: Trainer, folder: Path, mean: np.ndarray, std: np.ndarray) -> None:
-    """Give a new run a packed model's weights; raises CollageError where these are of other sizes or statistics."""
+def begin_from(trainer: Trainer, folder: Path, mean: np.ndarray, std: np.ndarray, until: int) -> None:
+    """Give a new run a packed model's weights; raises CollageError where these do not fit it."""
     model = load_model(folder)
     had = model.card.mean, model.card.std
     if not all(
@@ -102,6 +104,10 @@ def begin_from(trainer: Trainer, folder: Path, mean: np.ndarray, std: np.ndarray
             f"{folder}: its features have another mean and spread than this data's; begin without it"
         )
     training = json.loads((model.card.folder / CARD_FILE).read_text(encoding="utf-8")).get("training", {})
+    if training.get("steps", 0) >= until:
+        raise DataError(
+            f"--steps: got {until}; {folder} has had {training['steps']}, and this run counts on from there"
+        )
     trainer.begin_from(
         dict(model.network.named_parameters()), training.get("steps", 0), 3600 * training.get("hours", 0)
     )
@@ -117,7 +123,9 @@ def main() -> None:
     val = to_recordings(data.clips("val"), lambda clips: track(clips, "features (val)"))
     mean, std = group_statistics(r.features for r in train)
     encoder = WordPieceEncoder()
-    settings = TrainSettings(**{f.name: getattr(args, f.name) for f in fields(TrainSettings)})
+    settings = TrainSettings(
+        **{f.name: getattr(args, f.name) for f in fields(TrainSettings) if hasattr(args, f.name)}
+    )
     maker = BatchMaker(train, encoder, mean, std, args.batch_size, seed=settings.seed, evenness=args.evenness)
     quiet = BatchMaker(val, encoder, mean, std, args.batch_size)
     config = MdmConfig(
@@ -133,7 +141,7 @@ def main() -> None:
     trainer = Trainer(network, schedule, loss, replace(settings), folder, args.device, plain)
     resumed = trainer.resume()
     if args.begin_from and not resumed:
-        begin_from(trainer, args.begin_from, mean, std)
+        begin_from(trainer, args.begin_from, mean, std, args.steps)
     (folder / "statistics.json").write_text(json.dumps({"mean": mean.tolist(), "std": std.tolist()}))
     print(f"{sum(p.numel() for p in network.parameters()):,} parameters, {len(train)} clips, "
           f"{'resumed at' if resumed else 'from'} step {trainer.step}, state in {folder}", flush=True)  # fmt: skip

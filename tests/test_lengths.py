@@ -91,12 +91,13 @@ def test_the_default_model_knows_what_travels() -> None:
     }  # fmt: skip
     here = {
         "a person bows", "raises the left hand", "waves with both hands", "a girl says goodbye", "shows the way",
+        "kicks", "punches", "dances", "a person", "",
     }  # fmt: skip
     assert {prompt for prompt in there | here if travels(prompt, card)} == there
 
 
 def test_too_few_clips_are_refused() -> None:
-    with pytest.raises(DataError, match="usual lengths: got 99 clips; 100 are needed"):
+    with pytest.raises(DataError, match="usual lengths and paces: got 99 clips; 100 are needed"):
         fit_usual_length(clips(99, 0))
 
 

@@ -304,6 +304,7 @@ def test_things_of_a_wrong_kind_are_named(model: Model) -> None:
         ("apart_above", float("nan"), "apart_above: got nan; allowed: a noise level from 0"),
         ("apart_above", True, "apart_above: got True; allowed: a number"),
         ("stagger_below", -1, r"stagger_below: got -1; allowed: a noise level, such as 6, or 0 for never"),
+        ("restarts", True, "restarts: got True; allowed: a whole number from 0 to 100"),
         ("restarts", 1.5, "restarts: got 1.5; allowed: a whole number from 0 to 100"),
         ("restarts", -1, "restarts: got -1; allowed: a whole number from 0 to 100"),
         ("taper", "x", "taper: got 'x'; allowed: a number"),

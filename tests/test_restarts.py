@@ -12,6 +12,7 @@ from collage_motion.samplers.dpmpp import dpmpp
 from collage_motion.samplers.euler import euler
 from collage_motion.samplers.restarts import restarted
 from collage_motion.schedule import spaced_sigmas
+from collage_motion.settings import Settings
 
 LEVELS = [20.0, 8.0, 5.0, 2.0, 0.5, 0.1, 0.0]
 
@@ -85,9 +86,17 @@ def test_the_noise_of_a_restart_lifts_to_its_level() -> None:
 
 
 @pytest.mark.parametrize("levels", [[0.9, 0.3, 0.0], [20.0, 8.0, 0.0], [20.0, 0.5, 0.0]])
-def test_where_no_level_lies_between_nothing_is_repeated(levels: list[float]) -> None:
-    x = torch.ones(1, 2, 1)
-    assert torch.equal(restarted(dpmpp, 3, 6.0, 1.0)(zeros, x, levels), dpmpp(zeros, x, levels))
+def test_where_no_level_lies_between_there_is_nothing_to_repeat(levels: list[float]) -> None:
+    with pytest.raises(
+        CollageError, match=r"no step between noise levels 6 and 1 to go again among .*; take more"
+    ):
+        restarted(dpmpp, 3, 6.0, 1.0)(zeros, torch.ones(1, 2, 1), levels)
+
+
+@pytest.mark.parametrize("other", [{"sampler": "edm", "churn": 10.0}, {"method": "handshake"}])
+def test_restarts_are_refused_beside_what_draws_as_they_do(other: dict[str, object]) -> None:
+    with pytest.raises(CollageError, match=r"restarts: got 2 with .*; allowed: one of the two"):
+        Settings(restarts=2, **other)  # type: ignore[arg-type]
 
 
 def test_no_restart_is_the_sampler_itself_and_a_restart_asks_for_noise() -> None:

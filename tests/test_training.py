@@ -108,7 +108,7 @@ def test_a_run_begins_from_given_weights_and_counts_on(tmp_path: Path) -> None:
     given = trainer(tmp_path / "given")
     given.run(stream(), [batch(0)], until=3, every=3)
     packed = {name: weight.half() for name, weight in given.average.weights.items()}
-    run = trainer(tmp_path / "new", warmup_from=3)
+    run = trainer(tmp_path / "new")
     run.begin_from(packed, step=3, seconds=7.0)
     for name, parameter in run.network.named_parameters():
         assert torch.equal(parameter, packed[name].float()) and torch.equal(
@@ -117,7 +117,11 @@ def test_a_run_begins_from_given_weights_and_counts_on(tmp_path: Path) -> None:
     run.run(stream(), [batch(0)], until=4, every=1)
     row = (tmp_path / "new" / "log.csv").read_text().splitlines()[1].split(",")
     assert row[0] == "4" and run.seconds > 7.0
-    assert [run.settings.rate(step) for step in (3, 7)] == pytest.approx([4e-4, 2e-3])  # warms up anew
+    assert [run.settings.rate(step) for step in (0, 3, 7)] == pytest.approx(
+        [4e-4, 4e-4, 2e-3]
+    )  # warms up anew
+    again = trainer(tmp_path / "new")
+    assert again.resume() and again.settings.rate(4) == pytest.approx(8e-4)
 
 
 def test_weights_of_another_network_are_no_beginning(tmp_path: Path) -> None:

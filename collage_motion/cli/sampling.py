@@ -116,7 +116,7 @@ OPTIONS: Final[dict[str, Any]] = {
             parser=number(int, 0, 100, "whole numbers from 0 to 100, usually 0 to 3"),
             metavar="NUMBER",
             help="How often the steps between much and little noise are gone again: windows agree better where a "
-            "motion goes on through many, such as a long walk, for a fifth more time each.",
+            "motion goes on through many, such as a long walk, for a fifth more time each with ten steps.",
         ),
     ],
     "spacing": _words(

@@ -71,7 +71,7 @@ def _fitted(clips: Sequence[Clip], measure: Measure, quantile: float | None, see
     told = list(_told(clips, measure, rng))
     if len(clips) < 100:
         raise DataError(
-            f"usual lengths: got {len(clips)} clips; 100 are needed at least; take a training split"
+            f"usual lengths and paces: got {len(clips)} clips; 100 are needed at least; take a training split"
         )
     counts = Counter(row.kind for row in told)
     weights = np.array([counts[row.kind] ** -0.5 for row in told])

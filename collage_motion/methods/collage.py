@@ -29,8 +29,8 @@ def collage(job: Job) -> Tensor:
 
     together = over(job.graph, job.taper)
     denoisers = [(0.0, together)]
-    later = staggered(job.graph, job.limits, job.travelling)
-    if job.stagger_below > 0 and later is not job.graph:
+    later = staggered(job.graph, job.limits, job.travelling if job.stagger_below > 0 else ())
+    if later is not job.graph:
         denoisers = [(job.stagger_below, together), (0.0, over(later, job.taper))]
     if job.sigmas[0] > job.apart_above and job.condition is None and not job.graph.cyclic:
         denoisers.insert(0, (job.apart_above, over(pieces(job.graph), 0)))

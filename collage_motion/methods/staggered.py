@@ -51,8 +51,10 @@ def rows(graph: Graph) -> list[tuple[list[int], bool]]:
     for before, number in pairwise(numbers):
         follows = overlap(graph.regions[before], graph.regions[number])
         found[-1].append(number) if follows else found.append([number])
-    closed = len(found) == 1 and len(numbers) > 2 and overlap(*(graph.regions[numbers[k]] for k in (-1, 0)))
-    return [(row, bool(closed)) for row in found if len(row) > 1]
+    closed = len(numbers) > 1 and bool(overlap(*(graph.regions[numbers[k]] for k in (-1, 0))))
+    if closed and len(found) > 1:  # around a loop the last row goes on in the first
+        found[0] = found.pop() + found[0]
+    return [(row, closed and len(found) == 1 and len(row) == len(numbers)) for row in found if len(row) > 1]
 
 
 def overlap(window: Region, following: Region) -> Frames:

@@ -7,6 +7,7 @@ from typing import Final
 from torch import Tensor
 
 from collage_motion.denoiser import Denoiser
+from collage_motion.errors import CollageError
 from collage_motion.samplers.steps import Noise, Progress, Sampler, drawn
 
 RESTART_FROM: Final = 3.0
@@ -22,8 +23,8 @@ def restarted(
 
     The sum of the factors' scores is not the score of their noised product (Du et al. 2023), so one walk down leaves
     windows that do not quite agree; fresh noise and another walk bring them nearer to it. Goes back from the first
-    level at or below `lowest` to the first at or below `highest`; where there is none between, nothing is repeated.
-    Draws noise like a stochastic sampler, one stream a restart beside those of the steps.
+    level at or below `lowest` to the first at or below `highest`. Draws noise like a stochastic sampler, one stream a
+    restart beside those of the steps. Its run raises CollageError where the levels are too few to repeat any.
     """
     if times == 0:
         return sampler
@@ -38,7 +39,10 @@ def restarted(
         top = next((k for k, sigma in enumerate(sigmas) if sigma <= highest), 0)
         low = next((k for k, sigma in enumerate(sigmas) if sigma <= lowest), 0)
         if not top < low or sigmas[low] == 0.0:
-            return sampler(denoise, x, sigmas, noise, progress)
+            raise CollageError(
+                f"restarts: got {times}, and no step between noise levels {highest:g} and {lowest:g} to go again among "
+                f"{', '.join(f'{sigma:.2g}' for sigma in sigmas)}; take more steps, or no restarts"
+            )
         lift = sqrt(sigmas[top] ** 2 - sigmas[low] ** 2)
         total = len(sigmas) - 1 + times * (low - top)
         used = done = 0

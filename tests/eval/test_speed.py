@@ -147,3 +147,19 @@ def test_the_script_prints_a_table_and_writes_json(model: Model, tmp_path: Path)
     done = subprocess.run([*command, "--seconds", "-1"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "seconds of motion: got -1" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_script_of_steps_prints_each_prompt_and_writes_json(model: Model, tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "scripts" / "measure_steps.py", "--model", model.card.folder]
+    more = ["--seeds", "2", "--seconds", "16", "--set", "steps=2", "--device", "cpu"]
+    output = tmp_path / "steps.json"
+    done = subprocess.run([*command, *more, "-o", output], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(output.read_text())["rows"]
+    assert [row["prompt"] for row in rows] == ["a person walks forward", "a person runs"]
+    # The motion of a random network is noise everywhere alike.
+    assert all(0.7 < row["meet_over_between"] < 1.4 and row["metres_per_second"] > 0 for row in rows)
+    done = subprocess.run([*command, "--seconds", "3"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "3 s" in done.stderr and "longer" in done.stderr

@@ -49,6 +49,25 @@ def test_a_loop_of_one_prompt_is_turned() -> None:
     assert moved.cyclic and len(moved.variables) == 3
 
 
+def test_a_loop_of_one_prompt_in_two_windows_is_turned_too() -> None:
+    graph = graph_of(cycle_windows(2, 20, 4), [0, 0], True, shared=0)
+    moved = staggered(graph, LIMITS, EVERY)
+    assert [window.frames for window in moved.windows] == [
+        tuple((frame + 8) % 32 for frame in window.frames) for window in graph.windows
+    ]
+
+
+def test_around_a_loop_the_last_row_goes_on_in_the_first() -> None:
+    graph = build(
+        Plan((Segment("walk", 1.6), Segment("wave", 1.6), Segment("walk", 1.6)), loop=True), LIMITS, 0.6
+    )
+    moved = staggered(graph, LIMITS, EVERY)
+    walk = [w for w in moved.windows if graph.prompts[w.prompt] == "walk"]  # type: ignore[index]
+    assert len(graph.windows) == 3 and len(walk) == 3
+    (middle,) = [w.frames for w in walk if {47, 0} <= set(w.frames)]
+    assert 5 < middle.index(0) < len(middle) - 5  # the loop closes well inside a window
+
+
 @settings(max_examples=80, deadline=None)
 @given(lengths=st.lists(st.integers(12, 24), min_size=2, max_size=6), data=st.data())
 def test_every_join_lies_well_inside_a_window(lengths: list[int], data: st.DataObject) -> None:
