@@ -186,6 +186,8 @@ def sample(
     ends = (None, None) if settings.spacing == "ddim" else (settings.sigma_end, settings.sigma_start)
     sigmas = spaced_sigmas(model.schedule, settings.steps, settings.spacing, *ends)
     frames = model.card.padding
+    if going is None:
+        going = travelling(graph, model.card) if settings.staggers else ()
     tally = tally or Tally()
 
     def bind(prompts: Sequence[str]) -> WindowDenoiser:
@@ -213,7 +215,7 @@ def sample(
         round(settings.taper * model.card.fps),
         settings.apart_above,
         settings.stagger_below,
-        (travelling(graph, model.card) if settings.staggers else ()) if going is None else going,
+        going,
         settings.spread * model.card.fps,
         Guidance(settings.guidance, settings.share_guidance, settings.guidance_above),
         None if begin is None else torch.from_numpy(model.normaliser.normalise(begin)).to(model.device),

@@ -123,9 +123,6 @@ class Settings:
             raise CollageError(
                 f"restarts: got {self.restarts!r}; allowed: a whole number from 0 to 100, usually 0 to 3"
             )
-        if self.restarts and (self.churn or self.method == "handshake"):
-            other = f"churn {self.churn:g}" if self.churn else "method handshake, which goes down twice"
-            raise CollageError(f"restarts: got {self.restarts} with {other}; allowed: one of the two")
         if not 0 <= self.guidance <= 100:
             raise CollageError(f"guidance: got {self.guidance:g}; allowed: 0 to 100, usually 1.5 to 4")
         for name in ("sigma_start", "sigma_end"):
@@ -170,6 +167,9 @@ class Settings:
         if self.spacing not in SPACINGS:
             raise CollageError(f"spacing: got {self.spacing!r}; allowed: {', '.join(SPACINGS)}")
         check_method(self.method, self.seam_factors)
+        if self.restarts and (self.churn or self.method == "handshake"):
+            other = f"churn {self.churn:g}" if self.churn else "method handshake, which goes down twice"
+            raise CollageError(f"restarts: got {self.restarts} with {other}; allowed: one of the two")
         if not 0 <= self.blend <= 1:
             raise CollageError(
                 f"blend: got {self.blend:g}; allowed: 0 (consensus average) to 1 (collage's sum)"

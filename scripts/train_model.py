@@ -4,7 +4,7 @@
 
 State, log and settings go to a folder outside the work tree (default ~/.cache/collage-motion/train/NAME); the weights
 for the package are made from it by `scripts/pack_model.py`. With --begin-from a new run goes on from a packed model's
-weights instead of random ones, to train it longer or on other motion; its steps count on from that model's:
+weights instead of random ones, to train it longer on the data it had; its steps count on from that model's:
 
     COLLAGE_DATA=motion.npz python scripts/train_model.py --begin-from collage_motion/assets/default \
         --steps 40000 --anneal-from 30000 --anneal-steps 10000
@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from rich.progress import Progress, TextColumn, TimeRemainingColumn, track
 
-from collage_motion.card import CARD_FILE
 from collage_motion.cli import script
 from collage_motion.data.batches import Batch, BatchMaker, to_recordings
 from collage_motion.data.dataset import load_dataset
@@ -96,21 +95,17 @@ def validation_batches(maker: BatchMaker, rows: int = 256, batch: int = 64) -> l
 def begin_from(trainer: Trainer, folder: Path, mean: np.ndarray, std: np.ndarray, until: int) -> None:
     """Give a new run a packed model's weights; raises CollageError where these do not fit it."""
     model = load_model(folder)
-    had = model.card.mean, model.card.std
-    if not all(
-        np.allclose(old, new, rtol=1e-3, atol=1e-6) for old, new in zip(had, (mean, std), strict=True)
-    ):
+    had, sizes = model.card, model.network.config.as_dict()
+    if sizes != trainer.network.config.as_dict():
+        raise DataError(f"{folder}: a network of other sizes, {sizes}; give the same here")
+    if not (np.allclose(had.mean, mean, 1e-3, 1e-6) and np.allclose(had.std, std, 1e-3, 1e-6)):
         raise DataError(
             f"{folder}: its features have another mean and spread than this data's; begin without it"
         )
-    training = json.loads((model.card.folder / CARD_FILE).read_text(encoding="utf-8")).get("training", {})
-    if training.get("steps", 0) >= until:
-        raise DataError(
-            f"--steps: got {until}; {folder} has had {training['steps']}, and this run counts on from there"
-        )
-    trainer.begin_from(
-        dict(model.network.named_parameters()), training.get("steps", 0), 3600 * training.get("hours", 0)
-    )
+    steps, hours = had.training.get("steps", 0), had.training.get("hours", 0)
+    if steps >= until:
+        raise DataError(f"--steps: got {until}; {folder} has had {steps}, and this run counts on from there")
+    trainer.begin_from(dict(model.network.named_parameters()), steps, 3600 * hours)
 
 
 def main() -> None:

@@ -1,17 +1,20 @@
 """Training: a run learns, a killed run resumes as if nothing had happened, losses mean what they say."""
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tiny_model import write_tiny_model
 from torch import Tensor
 
 from collage_motion.data.batches import Batch
 from collage_motion.errors import DataError
 from collage_motion.features import features_to_joints
 from collage_motion.losses import MotionLoss, NoiseLevelBalance, joint_displacements
+from collage_motion.models import load_model
 from collage_motion.models.mdm import MDM, MdmConfig
 from collage_motion.schedule import DiscreteSchedule
 from collage_motion.skeleton import N_FEATURES
@@ -122,6 +125,28 @@ def test_a_run_begins_from_given_weights_and_counts_on(tmp_path: Path) -> None:
     )  # warms up anew
     again = trainer(tmp_path / "new")
     assert again.resume() and again.settings.rate(4) == pytest.approx(8e-4)
+
+
+def test_the_script_takes_a_model_that_fits_the_run_and_names_what_does_not(tmp_path: Path) -> None:
+    place = Path(__file__).resolve().parent.parent / "scripts" / "train_model.py"
+    spec = importlib.util.spec_from_file_location("train_model", place)
+    assert spec is not None and spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    model = load_model(write_tiny_model(tmp_path / "tiny"))
+    folder, (mean, std) = model.card.folder, map(np.array, (model.card.mean, model.card.std))
+    run = trainer(tmp_path / "run", model.network.config)
+    with pytest.raises(DataError, match="another mean and spread"):
+        script.begin_from(run, folder, mean + 1, std, 9)
+    with pytest.raises(DataError, match=r"--steps: got 0; .*tiny has had 0"):
+        script.begin_from(run, folder, mean, std, 0)
+    with pytest.raises(DataError, match="a network of other sizes"):
+        script.begin_from(trainer(tmp_path / "other"), folder, mean, std, 9)
+    assert run.step == 0 and not torch.equal(run.average.weights["embed_timestep.time_embed.0.weight"],
+                                             model.network.embed_timestep.time_embed[0].weight)  # fmt: skip
+    script.begin_from(run, folder, mean, std, 9)
+    given = dict(model.network.named_parameters())
+    assert all(torch.equal(weight, given[name]) for name, weight in run.average.weights.items())
 
 
 def test_weights_of_another_network_are_no_beginning(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def collage(job: Job) -> Tensor:
 
     together = over(job.graph, job.taper)
     denoisers = [(0.0, together)]
-    later = staggered(job.graph, job.limits, job.travelling if job.stagger_below > 0 else ())
+    later = staggered(job.graph, job.limits, job.travelling)
     if later is not job.graph:
         denoisers = [(job.stagger_below, together), (0.0, over(later, job.taper))]
     if job.sigmas[0] > job.apart_above and job.condition is None and not job.graph.cyclic:

@@ -52,7 +52,9 @@ def test_a_report_holds_what_is_needed_to_trust_it(whole):
     assert set(files) == {"evaluator", "evaluator_card"} and all(len(sum_) == 64 for sum_ in files.values())
     fields = set(Settings.__dataclass_fields__)
     for name in ("short", "collage"):
-        away = {"max_tokens", "spread"} | ({"taper", "apart_above", "stagger_below"} if name == "short" else set())
+        away = {"max_tokens", "spread"} | (
+            {"taper", "apart_above", "stagger_below"} if name == "short" else set()
+        )
         assert set(report["settings"][name]) == (fields - away) | {"why"}
     real = report["rows"][0]
     assert real["fid"]["values"] == real["fid_floor"]["values"] == collage["fid_floor"]["values"]
