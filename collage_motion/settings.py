@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from collage_motion.errors import CollageError, ModelError
 from collage_motion.lengths import usual_seconds
 from collage_motion.methods import check_method, check_on_graphs
+from collage_motion.ranges import Choice, Number, Rule, Switch
 from collage_motion.samplers import OPTIONS, check_sampler
 from collage_motion.schedule import SPACINGS
 from collage_motion.topology import DEFAULT_OVERLAP, Variables, build
@@ -25,8 +26,32 @@ Precision = Literal["float32", "mixed"]
 Window = Literal["usual", "longest"]
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+_LEVEL = Number("a noise level above 0, or None", above=True, or_none=True)
+_SECONDS = Number("0 to 60 seconds, usually 0.1 to 0.4", most=60)
+RULES: dict[str, Rule] = {
+    # how many steps a schedule has, and how long an overlap a plan, is known later
+    "steps": Number("a whole number, usually 10 to 50", least=-math.inf, whole=True),
+    "overlap": Number("seconds, such as 1.5", least=-math.inf),
+    "guidance": Number("0 to 100, usually 1.5 to 4", most=100),
+    "share_guidance": Switch(),
+    "guidance_above": Number("a noise level, 0 (guidance throughout) or more"),
+    "window": Number("usual, longest or a number of seconds", least=-math.inf, or_words=get_args(Window)),
+    "variables": Choice(get_args(Variables)),
+    "taper": _SECONDS,
+    "apart_above": Number("a noise level from 0, such as 10, or 1e6 for never"),
+    "stagger_below": Number("a noise level, such as 6, or 0 for never"),
+    "spread": _SECONDS,
+    "restarts": Number("a whole number from 0 to 100, usually 0 to 3", most=100, whole=True),
+    "spacing": Choice(tuple(SPACINGS)),
+    "sigma_start": _LEVEL,
+    "sigma_end": _LEVEL,
+    "max_tokens": Number("a whole number, 1 or more", least=1, whole=True),
+    "precision": Choice(get_args(Precision)),
+    "seam_factors": Switch(),
+    "blend": Number("0 (consensus average) to 1 (collage's sum)", most=1),
+    "reconstruction_weight": Number("0 to 100, usually 1", most=100),
+}
+"""What settings may be, as far as it is known without a model and a plan."""
 
 
 @dataclass(frozen=True)
@@ -92,92 +117,17 @@ class Settings:
     reconstruction_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in (
-            "guidance",
-            "guidance_above",
-            "overlap",
-            "taper",
-            "apart_above",
-            "stagger_below",
-            "spread",
-            "window",
-            "blend",
-            "reconstruction_weight",
-        ):
-            value = getattr(self, name)
-            if name == "window" and value in get_args(Window):
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                words = "usual, longest or " if name == "window" else ""
-                raise CollageError(f"{name}: got {value!r}; allowed: {words}a number")
-        for name in ("share_guidance", "seam_factors"):
-            if not isinstance(getattr(self, name), bool):
-                raise CollageError(f"{name}: got {getattr(self, name)!r}; allowed: true or false")
-        if isinstance(self.steps, bool) or not isinstance(self.steps, int):
-            raise CollageError(f"steps: got {self.steps!r}; allowed: a whole number, usually 10 to 50")
-        if (
-            isinstance(self.restarts, bool)
-            or not isinstance(self.restarts, int)
-            or not 0 <= self.restarts <= 100
-        ):
-            raise CollageError(
-                f"restarts: got {self.restarts!r}; allowed: a whole number from 0 to 100, usually 0 to 3"
-            )
-        if not 0 <= self.guidance <= 100:
-            raise CollageError(f"guidance: got {self.guidance:g}; allowed: 0 to 100, usually 1.5 to 4")
-        for name in ("sigma_start", "sigma_end"):
-            value = getattr(self, name)
-            if value is not None and not (_is_number(value) and 0 < value < math.inf):
-                raise CollageError(f"{name}: got {value!r}; allowed: a noise level above 0, or None")
-        if isinstance(self.max_tokens, bool) or not isinstance(self.max_tokens, int) or self.max_tokens < 1:
-            raise CollageError(f"max_tokens: got {self.max_tokens!r}; allowed: a whole number, 1 or more")
-        if self.variables not in get_args(Variables):
-            raise CollageError(
-                f"variables: got {self.variables!r}; allowed: {', '.join(get_args(Variables))}"
-            )
-        for name, value in self.sampler_options.items():
-            if not _is_number(value):
-                raise CollageError(f"{name}: got {value!r}; allowed: a number")
-        if not 0 <= self.guidance_above < math.inf:
-            raise CollageError(
-                f"guidance_above: got {self.guidance_above:g}; allowed: a noise level, 0 (guidance throughout) or more"
-            )
-        if not 0 <= self.apart_above < math.inf:
-            raise CollageError(
-                f"apart_above: got {self.apart_above:g}; allowed: a noise level from 0, such as 10, or 1e6 for never"
-            )
-        if not 0 <= self.stagger_below < math.inf:
-            raise CollageError(
-                f"stagger_below: got {self.stagger_below:g}; allowed: a noise level, such as 6, or 0 for never"
-            )
-        for name in ("taper", "spread"):
-            if not 0 <= getattr(self, name) <= 60:
-                raise CollageError(
-                    f"{name}: got {getattr(self, name):g}; allowed: 0 to 60 seconds, usually 0.1 to 0.4"
-                )
-        if self.precision not in get_args(Precision):
-            raise CollageError(
-                f"precision: got {self.precision!r}; allowed: {', '.join(get_args(Precision))}"
-            )
+        for name, rule in RULES.items():
+            rule.check(name, getattr(self, name))
         if self.padding != type(self).padding:
             from collage_motion.padding import check_kind  # loads scipy, which planning need not wait for
 
             check_kind(self.padding)
         check_sampler(self.sampler, **self.sampler_options)
-        if self.spacing not in SPACINGS:
-            raise CollageError(f"spacing: got {self.spacing!r}; allowed: {', '.join(SPACINGS)}")
         check_method(self.method, self.seam_factors)
         if self.restarts and (self.churn or self.method == "handshake"):
             other = f"churn {self.churn:g}" if self.churn else "method handshake, which goes down twice"
             raise CollageError(f"restarts: got {self.restarts} with {other}; allowed: one of the two")
-        if not 0 <= self.blend <= 1:
-            raise CollageError(
-                f"blend: got {self.blend:g}; allowed: 0 (consensus average) to 1 (collage's sum)"
-            )
-        if not 0 <= self.reconstruction_weight <= 100:
-            raise CollageError(
-                f"reconstruction weight: got {self.reconstruction_weight:g}; allowed: 0 to 100, usually 1"
-            )
 
     def limits(self, card: "ModelCard") -> "Limits":
         """What the windows of a model may hold with these settings; raises PlanError where `window` does not fit it."""

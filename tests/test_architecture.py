@@ -16,7 +16,7 @@ FOLDERS = {"collage_motion": ROOT / "collage_motion", "collage_motion.eval": ROO
 # A module imports what stands on its own line or above. Leaves come after the verbs: no verb knows a leaf.
 LAYERS = (
     ("facts", {"errors", "skeleton", "yaml_tree"}),
-    ("nouns", {"plan", "story", "counting", "graph", "diagram", "card"}),
+    ("nouns", {"plan", "story", "counting", "ranges", "graph", "diagram", "card"}),
     ("nouns of numbers", {"motion", "schedule", "rotation", "noise", "tensor_files"}),
     ("second nouns", {"topology", "gradual", "word_vectors", "nearest", "lengths", "features", "extraction",
                       "denoiser", "padding", "weights"}),
@@ -29,7 +29,7 @@ LAYERS = (
 LEVEL = {name: level for level, (_, names) in enumerate(LAYERS) for name in names}
 
 WORD_SIDE = (
-    "errors", "skeleton", "yaml_tree", "plan", "story", "counting", "graph", "diagram", "card", "topology",
+    "errors", "skeleton", "yaml_tree", "plan", "story", "counting", "ranges", "graph", "diagram", "card", "topology",
     "gradual", "nearest", "lengths", "word_vectors", "settings",
 )  # fmt: skip
 MAY_KNOW_PLANS = {"plan", "story", "topology", "pipeline", "bridging", "eval", "cli"}

@@ -1,11 +1,11 @@
 """Samplers by name: each is one small file, a function of (denoise, x, sigmas, noise, progress)."""
 
-from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from collage_motion.errors import CollageError
+from collage_motion.ranges import Number
 
 if TYPE_CHECKING:
     from collage_motion.samplers.steps import Sampler
@@ -15,10 +15,10 @@ SAMPLERS: Final = ("euler", "ddim", "deis", "dpmpp", "gddim", "edm", "ancestral"
 OPTIONS: Final = {"eta": ("ddim",), "order": ("deis", "gddim"), "churn": ("edm",)}
 """What some samplers take besides: which take it. Their docstrings say what it is."""
 
-_ALLOWED: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
-    "eta": (lambda value: 0.0 <= value <= 1.0, "0 (no fresh noise) to 1 (as much as the ancestral sampler)"),
-    "order": (lambda value: value in (1, 2, 3), "1, 2 or 3"),
-    "churn": (lambda value: 0.0 <= value <= 1000.0, "0 (no fresh noise) to 1000, usually 10 to 80"),
+_ALLOWED: Final = {
+    "eta": Number("0 (no fresh noise) to 1 (as much as the ancestral sampler)", most=1),
+    "order": Number("1, 2 or 3", least=1, most=3, whole=True),
+    "churn": Number("0 (no fresh noise) to 1000, usually 10 to 80", most=1000),
 }
 
 
@@ -39,6 +39,4 @@ def check_sampler(name: str, **options: Any) -> None:
             raise CollageError(
                 f"{option}: sampler {name} has none; it belongs to: {', '.join(OPTIONS.get(option, ('none',)))}"
             )
-        fits, allowed = _ALLOWED[option]
-        if not fits(value):
-            raise CollageError(f"{option}: got {value:g}; allowed: {allowed}")
+        _ALLOWED[option].check(option, value)
