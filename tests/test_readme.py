@@ -78,11 +78,28 @@ def test_the_python_runs(reader, capsys):
     assert (reader / "motion.bvh").is_file()
 
 
-def test_links_and_folders_exist():
-    shown = re.sub(r"<!--.*?-->", "", TEXT, flags=re.DOTALL)
-    for link in re.findall(r"\]\(([^)#]+)\)", shown):
-        assert link.startswith("https://") or (ROOT / link).exists(), link
-    for name in re.findall(r"`((?:scripts|collage_motion|eval|tests|third_party)/[\w/.]*)", TEXT):
+def anchors(text):
+    """What a link may name after `#` in a page: its headings as GitHub writes them."""
+    return {
+        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "eval/README.md", "eval/results/README.md", "third_party/README.md"]
+)
+def test_links_and_folders_exist(page):
+    path = ROOT / page
+    shown = re.sub(r"<!--.*?-->", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)]+)\)", shown):
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name) if name else path
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.read_text(encoding="utf-8")), link
+    for name in re.findall(r"`((?:scripts|collage_motion|eval|tests|third_party)/[\w/.]*)", shown):
         assert (ROOT / name).exists(), name
 
 
