@@ -108,14 +108,16 @@ def test_it_has_commands_to_try():
     assert sum(line.startswith("collage-motion generate") for line in commands()) >= 3
 
 
-# Protocols whose full runs are published, the sections of their tables, and rows that must be there.
+# Protocols whose full runs are published, the pages and sections of their tables, and rows that must be there.
+RESULTS = "eval/results/README.md"
 PUBLISHED = {
     "long": (
+        "README.md",
         "### Long motion against real motion",
         {"naive", "replacement", "reconstruction", "consensus", "handshake"},
     ),
-    "compose": ("### Many prompts against real motion", {"consensus", "handshake", "blend"}),
-    "loop": ("### Loops against real motion", {"consensus", "handshake"}),
+    "compose": (RESULTS, "## Many prompts against real motion", {"consensus", "handshake", "blend"}),
+    "loop": (RESULTS, "## Loops against real motion", {"consensus", "handshake"}),
 }
 PLAIN = {
     "fid",
@@ -142,10 +144,10 @@ def published(request):
 
 def test_the_tables_are_those_of_the_published_runs(published):
     protocol, report = published
-    heading, methods = PUBLISHED[protocol]
+    page, heading, methods = PUBLISHED[protocol]
     rows = {row["method"]: row for row in report["rows"]}
     names = {heading: name for name, heading in COLUMNS.items()}
-    section = TEXT.split(f"{heading}\n")[1]
+    section = (ROOT / page).read_text(encoding="utf-8").split(f"\n{heading}\n")[1]
     header, _, *lines = re.search(r"^\| method \|.*?\n\n", section, re.MULTILINE | re.DOTALL)[0].splitlines()
     figures = [names[heading.strip()] for heading in header.split("|")[2:-1]]
     assert len(figures) > 8 and "fid_above_floor" in figures
@@ -162,16 +164,21 @@ def test_the_tables_are_those_of_the_published_runs(published):
 
 def test_the_ratios_of_long_motion_are_those_of_the_published_run():
     report = json.loads((ROOT / "eval" / "results" / "long.json").read_text(encoding="utf-8"))
-    section = TEXT.split(f"{PUBLISHED['long'][0]}\n")[1].split("\n### ")[0]
+    section = TEXT.split(f"{PUBLISHED['long'][1]}\n")[1].split("\n### ")[0]
     table = re.search(r"^\| ratio \|.*?\n\n", section, re.MULTILINE | re.DOTALL)[0]
-    told = re.findall(r"([\d.]+) ± ([\d.]+)", table)
+    told = [[cell.strip() for cell in line.split("|")[1:3]] for line in table.strip().splitlines()[2:]]
 
     def says(text, value):
         return round(value, len(text.partition(".")[2])) == float(text)
 
     assert len(told) == len(report["comparisons"]) >= 8
-    for ratio in report["comparisons"]:
-        assert any(says(a, ratio["mean"]) and says(b, ratio["ci95"]) for a, b in told), ratio["figure"]
+    for (_, here), ratio in zip(told, report["comparisons"], strict=True):
+        mean, _, interval = here.partition(" ± ")
+        assert says(mean, ratio["mean"]) and says(interval, ratio["ci95"]), ratio["figure"]
+    names = [name for name, _ in told]
+    assert [n for n in names if "FID(" in n or "R@3" in n or "diversity" in n] == [
+        ratio["figure"] for ratio in report["comparisons"][: len(names) - 2]
+    ]
 
 
 def test_the_published_runs_are_whole_and_of_the_shipped_model(published):
