@@ -12,20 +12,21 @@ import torch
 
 from collage_motion.card import Limits
 from collage_motion.errors import CollageError
-from collage_motion.methods import METHODS
 from collage_motion.models import load_model
 from collage_motion.pipeline import pick_device
 from collage_motion.plan import Plan, Segment
 
 from . import measuring, provenance, rechecking
 from .comparisons import comparisons
-from .entrants import entrant, rows_of, settings_of
+from .entrants import rows_of, settings_of
+from .given import given_rows
 from .judging import Judge
-from .metrics import BATCH
+from .notes import notes, reason
+from .parts import Share, Sizes, Watch
 from .plots import MISSING, can_plot, plot
-from .protocols import REAL, SHORT, Protocol, get_protocol
-from .report import FORMAT, INTERVALS, check_no_less, check_outputs, markdown, outputs, write_report
-from .running import Evaluation, Share, Sizes, Watch
+from .protocols import REAL, Protocol, get_protocol
+from .report import FORMAT, check_no_less, check_outputs, markdown, outputs, write_list, write_report
+from .running import Evaluation
 from .store import Store
 from .testbed import OwnTestbed, Testbed
 
@@ -37,7 +38,8 @@ REPLICATIONS, QUICK_REPLICATIONS, QUICK_STEPS = 20, 2, 4
 class Request:
     """What the command is asked for; None stands for the default of the data set and of `quick`.
 
-    settings: fields of `Settings` that hold for all methods.
+    settings: fields of `Settings` that hold for all methods. given: `NAME=DIR`, rows of motions made elsewhere
+    (`given.Given`). only_list: write what is asked for, and nothing else.
     """
 
     output: Path
@@ -54,6 +56,8 @@ class Request:
     quick: bool = False
     multimodality: bool = False
     legacy_caption_length: bool = False
+    given: Sequence[str] = ()
+    only_list: bool = False
 
 
 def run_request(request: Request, watch: Watch, share: Share | None = None) -> dict[str, Any] | None:
@@ -68,11 +72,18 @@ def run_request(request: Request, watch: Watch, share: Share | None = None) -> d
     if share.rank == 0:
         check_outputs(request.output, protocol.name)
         sizes = sizes_of(request, protocol)
-        check_no_less(request.output, protocol.name, rows, sizes.replications, sizes.samples)
+        if not request.only_list:
+            named = [row.partition("=")[0] for row in request.given]
+            check_no_less(request.output, protocol.name, [*rows, *named], sizes.replications, sizes.samples)
         if not can_plot():
             watch.say(MISSING)
     watch.begin("loading the model and the real clips")
     evaluation = evaluation_of(request, share)
+    if request.only_list:
+        if share.rank == 0:
+            watch.say(f"wrote {write_list(evaluation.prompts(), request.output, protocol.name)}")
+        return None
+    evaluation.check_given()
     evaluation.generate(share, watch)
     if share.rank:
         return None
@@ -114,6 +125,7 @@ def protocol_of(request: Request) -> tuple[Protocol, list[str]]:
 def evaluation_of(request: Request, share: Share | None = None) -> Evaluation:
     """Everything that a request names, loaded, with its folder opened; raises CollageError."""
     protocol, rows = protocol_of(request)
+    given = given_rows(request.given, protocol, joints=request.dataset is None)
     device = _device(request.device, share or Share())
     model = load_model(request.model, device)
     testbed = load_testbed(request, device)
@@ -129,9 +141,8 @@ def evaluation_of(request: Request, share: Share | None = None) -> Evaluation:
         "seed": request.seed,
     }
     store = Store.open(request.output, identity, provenance.maker(device))
-    return Evaluation(
-        protocol, rows, sizes_of(request, protocol), model, testbed, store, request.seed, common
-    )
+    sizes = sizes_of(request, protocol)
+    return Evaluation(protocol, rows, sizes, model, testbed, store, request.seed, common, given)
 
 
 def _longest_window(limits: Limits) -> Plan:
@@ -153,8 +164,9 @@ def describe(evaluation: Evaluation, request: Request) -> dict[str, Any]:
         "judge": {**testbed.judge, "files": provenance.checksums(judge_files(request))},
         "j_avg": testbed.j_avg,
         "settings": {
-            name: {**evaluation.part(name, 0).record, "why": _why(name, request)} for name in methods
+            name: {**evaluation.part(name, 0).record, "why": reason(name, request)} for name in methods
         },
+        **({"given": evaluation.given_record()} if evaluation.given else {}),
         "commit": provenance.commit(),
         "versions": measuring.versions(),
         "device": measuring.device_name(evaluation.model.device),
@@ -173,14 +185,6 @@ def sizes_of(request: Request, protocol: Protocol) -> Sizes:
         samples - samples % protocol.prompts,
         request.multimodality,
     )
-
-
-def _why(method: str, request: Request) -> str:
-    """Why a method has the settings that it has."""
-    given = sorted(entrant(method).settings.keys() & request.settings.keys())
-    if given and method != SHORT:
-        return f"{', '.join(given)}: as the command says for all methods"
-    return entrant(method).why
 
 
 def _check(request: Request, protocol: Protocol) -> None:
@@ -249,63 +253,3 @@ def _device(name: str | None, share: Share) -> torch.device:
         local = int(os.environ.get("LOCAL_RANK", share.rank)) % torch.cuda.device_count()
         device = torch.device("cuda", local)
     return device
-
-
-def notes(
-    request: Request,
-    evaluation: Evaluation,
-    drawn: Mapping[str, int],
-    made_by: Sequence[Mapping[str, Any]],
-    rechecked: Sequence[Mapping[str, Any]],
-    meanings: Mapping[str, Any] | None,
-) -> list[str]:
-    """What a reader of the table has to know."""
-    sizes = evaluation.sizes
-    protocol = evaluation.protocol
-    asked = (
-        f"{max(1, sizes.samples // protocol.repeats)} motions"
-        if protocol.of_list
-        else f"{sizes.samples} captions"
-    )
-    times = f"{sizes.replications} replication{'s' if sizes.replications > 1 else ''}"
-    said = [f"{times} of {asked}; {INTERVALS}"]
-    if evaluation.protocol.of_list:
-        said.append(
-            "no real clips are of these prompts: real is those that were drawn, whatever they show, its windows of 60 "
-            f"frames {drawn['places']} random places of them"
-        )
-    elif request.dataset is not None:
-        said.append(f"FID against all {drawn['reference']} clips of the split, as published: it has no floor")
-    else:
-        said.append(
-            f"FID against {drawn['reference']} real clips; its floor is that of {drawn['floor']} different ones of "
-            "the half asked for"
-        )
-    if request.quick:
-        said.insert(
-            0,
-            "a quick look (few steps, short motions): it shows that everything works, nothing else",
-        )
-    said += rechecking.said(rechecked)
-    same = rechecking.same_code(rechecked, evaluation)
-    if warning := provenance.mixed(made_by, same):
-        said.insert(0, warning)
-    if meanings is not None:
-        usual = "" if meanings["batch"] == BATCH else f", not the usual {BATCH}"
-        said.append(
-            f"R-precision among {meanings['batch']} motions{usual}, asked for with {meanings['mean']:.1f} different "
-            "meanings on average"
-        )
-    if REAL in evaluation.rows and protocol.methods and not protocol.of_list:
-        said.append(
-            f"the {drawn['places']} windows of 60 frames of real and short are at random places of the clips whose "
-            "captions were asked for, those of 60 frames or more"
-        )
-    away = [method for method in METHODS if method not in evaluation.protocol.methods]
-    if away and evaluation.protocol.methods:
-        said.append(
-            f"left out, as they cannot do what this protocol asks: {', '.join(away)} (see eval/README.md)"
-        )
-    if evaluation.testbed.classifier is None and request.dataset is None:
-        said.append("no content accuracy: scripts/train_classifier.py makes the classifier")
-    return said

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from .entrants import settings_of
 from .metrics import draw_pairs, multimodality
+from .parts import Part, Watch
 from .protocols import REAL, SHORT, Script, derived
 from .quality import SEAM_FRAMES
 from .report import Row, row_of
-from .running import PAIRS, REPEATS, Evaluation, Part, Watch
+from .running import PAIRS, REPEATS, Evaluation
 from .sampling import room_for, seams_of
 from .scene import Scene
 from .scoring import Figures, measure, real_of
@@ -183,7 +184,7 @@ class Judge:
 
     def _modes(self, method: str, replication: int, seed: int) -> Figures:
         """Multimodality where it was asked for: mean distance of motions of one caption (Guo et al.)."""
-        if not self.evaluation.sizes.multimodality or method == REAL:
+        if not self.evaluation.sizes.multimodality or method not in self.evaluation.methods:
             return {}
         part = self.evaluation.repeats(method, replication)
         embedded = self._embedded(self._pieces(part, self.evaluation.motions(part)[0]))

@@ -8,7 +8,8 @@ import numpy as np
 
 from collage_motion.errors import CollageError
 
-from .running import Evaluation, Part, Watch
+from .parts import Part, Watch
+from .running import Evaluation
 from .sampling import perform
 from .store import Shard, read_features
 

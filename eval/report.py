@@ -241,3 +241,11 @@ def write_report(
         with replacing(paths[suffix], overwrite=True) as part:
             part.write_text(text, encoding="utf-8")
     return [paths[suffix] for suffix in texts]
+
+
+def write_list(prompts: Mapping[str, Any], folder: Path, name: str) -> Path:
+    """Write what is asked for, before there is a report; returns the file."""
+    path = folder / f"{name}.asked.json"
+    with replacing(path, overwrite=True) as part:
+        part.write_text(prompt_text(prompts), encoding="utf-8")
+    return path

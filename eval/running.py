@@ -1,28 +1,25 @@
 """An evaluation from its request to its report: what is missing is generated, then everything is scored."""
 
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property, partial
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collage_motion.errors import CollageError, OutputError
-from collage_motion.methods import OWN_SETTINGS
+from collage_motion.errors import OutputError
 from collage_motion.methods.seam_factors import with_seam_factors
 from collage_motion.models import Model
-from collage_motion.settings import Settings
 
 from .benchmark import distinct_meanings
 from .entrants import settings_of
+from .given import Given
 from .metrics import BATCH
-from .protocols import REAL, SHORT, Script, derived, listed_scripts, scripts_of, short_scripts
-from .protocols import Protocol as Protocol_
+from .parts import MULTIMODAL, Part, Share, Sizes, Watch
+from .protocols import REAL, SHORT, Protocol, Script, derived, listed_scripts, scripts_of, short_scripts
 from .sampling import batch_frames, batches_of, graph_of, likeness_of, perform
 from .store import Store
 from .testbed import Drawn, Testbed
@@ -36,90 +33,13 @@ PATIENCE_S: Final = 6 * 3600.0
 REPEATS, TEXTS, PAIRS = 30, 100, 10
 """Multimodality: motions a caption, captions, pairs."""
 
-MULTIMODAL: Final = ".mm"
-"""Behind a method's name: its folder of repeats for multimodality."""
-
-
-class Watch(Protocol):
-    """Who is told how far it is; `cli.messages.Progressing` is one."""
-
-    def begin(self, stage: str) -> None: ...
-    def step(self, done: int, total: int) -> None: ...
-    def say(self, line: str) -> None: ...
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How much is made: motions are as many as `samples` captions give."""
-
-    replications: int
-    samples: int
-    multimodality: bool = False
-
-
-@dataclass(frozen=True)
-class Share:
-    """Which of several processes this is; `torchrun` says so in RANK and WORLD_SIZE."""
-
-    rank: int = 0
-    processes: int = 1
-
-    @classmethod
-    def of_environment(cls) -> "Share":
-        """This process's share; raises CollageError for numbers that do not fit."""
-        texts = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
-        try:
-            rank, processes = map(int, texts)
-        except ValueError:
-            rank, processes = -1, 0
-        if not 0 <= rank < processes:
-            raise CollageError(
-                f"RANK {texts[0]!r} of WORLD_SIZE {texts[1]!r}: not a process of several; start them with torchrun, or "
-                "unset both"
-            )
-        return cls(rank, processes)
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """All motions of one method in one replication, as they lie in one folder of the store."""
-
-    method: str
-    replication: int
-    settings: Settings
-    scripts: Sequence[Script]
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """What the samples depend on besides the run: all settings of the method, whatever the defaults are.
-
-        Not the memory budget, on which nothing depends, and what only some methods have only where the method has it.
-        """
-        alone = self.method.removesuffix(MULTIMODAL) == SHORT
-        away = {"max_tokens"} | {
-            name
-            for name in ("taper", "apart_above", "stagger_below", "spread")
-            if alone or self.settings.method not in OWN_SETTINGS[name]
-        }
-        return {name: value for name, value in asdict(self.settings).items() if name not in away}
-
-    @cached_property
-    def marks(self) -> list[str]:
-        """What stands for each motion's prompts, frames and noise."""
-        return [script.mark for script in self.scripts]
-
-    @property
-    def frames(self) -> list[int]:
-        """Length of each motion."""
-        return [script.n_frames for script in self.scripts]
-
 
 class Evaluation:
     """One protocol with one model on one test bed, in one folder."""
 
     def __init__(
         self,
-        protocol: Protocol_,
+        protocol: Protocol,
         rows: Sequence[str],
         sizes: Sizes,
         model: Model,
@@ -127,13 +47,20 @@ class Evaluation:
         store: Store,
         seed: int = 0,
         common: dict[str, Any] | None = None,
+        given: Sequence[Given] = (),
     ) -> None:
-        """rows: as `entrants.rows_of` gives them. common: fields of `Settings` that hold for all methods."""
-        self.protocol, self.rows, self.sizes, self.seed = protocol, list(rows), sizes, seed
+        """rows: as `entrants.rows_of` gives them. common: fields of `Settings` that hold for all methods.
+
+        given: rows besides, whose motions were made elsewhere; their joins are looked for where the collage's are.
+        """
+        self.given = {row.name: row for row in given}
+        self.protocol, self.rows, self.sizes, self.seed = protocol, [*rows, *self.given], sizes, seed
         self.model, self.testbed, self.store = model, testbed, store
         self.common = common or {}
         self.settings = {
-            method: settings_of(method, protocol, **self.common) for method in self.rows if method != REAL
+            row: settings_of("collage" if row in self.given else row, protocol, **self.common)
+            for row in self.rows
+            if row != REAL
         }
         limits = model.card.limits
         self.most = min(testbed.most_frames, limits.max_frames) // 4 * 4
@@ -144,7 +71,7 @@ class Evaluation:
     @property
     def methods(self) -> list[str]:
         """The rows that are generated."""
-        return [row for row in self.rows if row != REAL]
+        return [row for row in self.rows if row != REAL and row not in self.given]
 
     def drawn(self, replication: int) -> Drawn:
         """The real data of a replication."""
@@ -217,8 +144,9 @@ class Evaluation:
 
     def prompts(self) -> dict[str, Any]:
         """Every prompt with its frames, replication by replication, and how the noise of each motion is seeded."""
-        methods = [method for method in self.methods if method != SHORT] or [SHORT]
-        lists = [self.scripts(methods[0], r) for r in range(self.sizes.replications)] if self.methods else []
+        methods = [row for row in self.rows if row not in (REAL, SHORT)] or [SHORT]
+        made = range(self.sizes.replications if self.rows != [REAL] else 0)
+        lists = [self.scripts(methods[0], replication) for replication in made]
         return {
             "protocol": self.protocol.name,
             "rows": "motions in their order: prompts, frames of each, [first frame, frames] of each scored piece",
@@ -266,8 +194,24 @@ class Evaluation:
             if waiting:
                 nap(1.0)
 
-    def motions(self, part: Part) -> tuple[list[NDArray[np.float32]], tuple[float, float]]:
-        """The features of a part's motions, and seconds a motion, by the clock and of the processor."""
+    def check_given(self) -> None:
+        """Raise DataError for a given motion that is missing or of another length, before anything is generated."""
+        for replication in range(self.sizes.replications if self.given else 0):
+            for row in self.given.values():
+                row.check(replication, self.part(row.name, replication).frames)
+
+    def given_record(self) -> dict[str, Any]:
+        """Whose motions the given rows are, for JSON: a checksum of all of a folder's motions that were scored."""
+        counts = [len(self.scripts(next(iter(self.given)), r)) for r in range(self.sizes.replications)]
+        return {
+            name: {"folder": row.folder.name, "sha256": row.checksum(counts)}
+            for name, row in self.given.items()
+        }
+
+    def motions(self, part: Part) -> tuple[list[NDArray[np.float32]], tuple[float, float] | None]:
+        """The features of a part's motions, and seconds a motion, by the clock and of the processor, where known."""
+        if part.method in self.given:
+            return self.given[part.method].read(part.replication, part.frames), None
         found = self.store.read(part.method, part.record, part.replication, part.marks, part.frames)
         self._makers[part.method, part.replication] = found.makers
         return found.features, found.seconds

@@ -128,6 +128,21 @@ def evaluate(
             "--legacy-caption-length", help="Read captions as tables from before 2024 did (HumanML3D)."
         ),
     ] = False,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=DIR",
+            help="Also a row of motions that another program made: DIR/r00/00000.npy and so on, joints "
+            "(frames, 22, 3) in metres or features (frames, 263), as --list asks for them; again for more.",
+            show_default=False,
+        ),
+    ] = None,
+    only_list: Annotated[
+        bool,
+        typer.Option(
+            "--list", help="Write what is asked for (DIR/PROTOCOL.asked.json) and stop, for --given."
+        ),
+    ] = False,
 ) -> None:
     """Measure the motions of a model beside real ones: tables, a figure, and all numbers as JSON."""
     from collage_motion.eval.command import Request, run_request  # loads torch
@@ -147,6 +162,8 @@ def evaluate(
         quick,
         multimodality,
         legacy_caption_length,
+        tuple(given or ()),
+        only_list,
     )
     with Progressing() as progress, prompt_warnings_as_lines():
         try:

@@ -42,7 +42,7 @@ def whole(place, tmp_path_factory):
     from tiny_runs import Silent, figures, small
 
     from collage_motion.eval.command import run_request
-    from collage_motion.eval.running import Share
+    from collage_motion.eval.parts import Share
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COLLAGE_DATA", str(place / "data.npz"))

@@ -58,7 +58,7 @@ def test_defaults_are_those_of_the_request(run, monkeypatch):
         "--dataset", "d", "--evaluator", "e", "--seed", 5, "--steps", 7,
         "--guidance", 2, "--set", "window=4", "--set", "spacing=karras", "--set", "sigma_start=null",
         "--device", "cpu", "--quick", "--multimodality",
-        "--legacy-caption-length",
+        "--legacy-caption-length", "--given", "a=b", "--given", "c=d", "--list",
     ]  # fmt: skip
     assert run("-o", "out", *options)[0] == 0
     got = {key: str(value) for key, value in vars(seen[1]).items()}
@@ -68,6 +68,7 @@ def test_defaults_are_those_of_the_request(run, monkeypatch):
         "settings": "{'steps': 7, 'guidance': 2.0, 'window': 4, 'spacing': 'karras', 'sigma_start': None}",
         "device": "cpu",
         "quick": "True", "multimodality": "True", "legacy_caption_length": "True",
+        "given": "('a=b', 'c=d')", "only_list": "True",
     }  # fmt: skip
 
 

@@ -13,8 +13,9 @@ from collage_motion.eval import judging
 from collage_motion.eval.benchmark import load_benchmark
 from collage_motion.eval.judging import Judge
 from collage_motion.eval.own_evaluator import load_own_evaluator
+from collage_motion.eval.parts import Sizes
 from collage_motion.eval.protocols import get_protocol
-from collage_motion.eval.running import Evaluation, Sizes
+from collage_motion.eval.running import Evaluation
 from collage_motion.eval.testbed import OwnTestbed
 from collage_motion.models import load_model
 

@@ -17,8 +17,9 @@ from collage_motion.eval.judging import Judge
 from collage_motion.eval.measuring import identity
 from collage_motion.eval.metrics import half_width
 from collage_motion.eval.own_evaluator import FOLDER, load_own_evaluator
+from collage_motion.eval.parts import Share, Sizes
 from collage_motion.eval.protocols import SHORT, get_protocol
-from collage_motion.eval.running import Evaluation, Share, Sizes
+from collage_motion.eval.running import Evaluation
 from collage_motion.eval.store import Store
 from collage_motion.eval.testbed import OwnTestbed
 from collage_motion.models import load_model

@@ -15,7 +15,7 @@ from collage_motion.eval.command import Request, run_request
 from collage_motion.eval.evaluator import Evaluator, EvaluatorSizes
 from collage_motion.eval.metrics import fid, multimodal_distance, r_precision
 from collage_motion.eval.official import load_official
-from collage_motion.eval.running import Share
+from collage_motion.eval.parts import Share
 
 WORDS = (
     "sos",

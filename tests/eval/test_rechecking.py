@@ -8,7 +8,7 @@ from tiny_runs import Silent, samples
 from collage_motion.errors import CollageError
 from collage_motion.eval import command, rechecking
 from collage_motion.eval.command import run_request
-from collage_motion.eval.running import Share
+from collage_motion.eval.parts import Share
 from collage_motion.eval.sampling import perform
 
 pytestmark = pytest.mark.slow  # every test makes a run of its own

@@ -9,7 +9,7 @@ from tiny_runs import Silent, command_line, samples
 from collage_motion.cli import main
 from collage_motion.errors import CollageError, DataError, OutputError, PlanError
 from collage_motion.eval.command import run_request
-from collage_motion.eval.running import Share
+from collage_motion.eval.parts import Share
 from collage_motion.settings import Settings
 
 pytestmark = pytest.mark.slow  # every test makes a run of its own

@@ -16,8 +16,8 @@ from tiny_runs import Silent, command_line, figures, samples, small
 from collage_motion.errors import CollageError, OutputError
 from collage_motion.eval import command, plots, running
 from collage_motion.eval.command import run_request
+from collage_motion.eval.parts import Share
 from collage_motion.eval.protocols import get_protocol
-from collage_motion.eval.running import Share
 from collage_motion.settings import Settings
 
 pytestmark = pytest.mark.slow  # every test makes a run of its own
