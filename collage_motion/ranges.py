@@ -19,7 +19,8 @@ class Rule(ABC):
     def check(self, name: str, value: object) -> None:
         """Raise CollageError, which names the setting, unless it may have this value."""
         if not self.allows(value):
-            raise CollageError(f"{name}: got {value!r}; allowed: {self.words}")
+            got = f"{value:g}" if isinstance(value, float) else repr(value)
+            raise CollageError(f"{name}: got {got}; allowed: {self.words}")
 
 
 @dataclass(frozen=True)
