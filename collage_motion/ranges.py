@@ -1,6 +1,7 @@
 """What a setting may be: one rule for each name, which knows the values and the words that an error says."""
 
 import math
+import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -19,8 +20,11 @@ class Rule(ABC):
     def check(self, name: str, value: object) -> None:
         """Raise CollageError, which names the setting, unless it may have this value."""
         if not self.allows(value):
-            got = f"{value:g}" if isinstance(value, float) else repr(value)
-            raise CollageError(f"{name}: got {got}; allowed: {self.words}")
+            try:
+                got = repr(value)
+            except ValueError:  # an integer of thousands of digits
+                got = f"a number too long to show, of {type(value).__name__}"
+            raise CollageError(f"{name}: got {got[:100]}; allowed: {self.words}")
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,9 @@ class Number(Rule):
         # true and false are integers to Python and no numbers to us
         if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
             return False
-        if not -math.inf < value < math.inf:
+        if (
+            not abs(value) <= sys.float_info.max
+        ):  # not a number, infinite, or an integer that is as good as that
             return False
         return self.least <= value <= self.most and not (self.above and value == self.least)
 

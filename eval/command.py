@@ -19,7 +19,7 @@ from collage_motion.plan import Plan, Segment
 from . import measuring, provenance, rechecking
 from .comparisons import comparisons
 from .entrants import rows_of, settings_of
-from .given import given_rows
+from .given import check_listed, given_rows, records
 from .judging import Judge
 from .notes import notes, reason
 from .parts import Share, Sizes, Watch
@@ -73,9 +73,9 @@ def run_request(request: Request, watch: Watch, share: Share | None = None) -> d
         check_outputs(request.output, protocol.name)
         sizes = sizes_of(request, protocol)
         if not request.only_list:
-            named = [row.partition("=")[0] for row in request.given]
+            named = [row.name for row in given_rows(request.given, protocol)]
             check_no_less(request.output, protocol.name, [*rows, *named], sizes.replications, sizes.samples)
-        if not can_plot():
+        if not can_plot() and not request.only_list:
             watch.say(MISSING)
     watch.begin("loading the model and the real clips")
     evaluation = evaluation_of(request, share)
@@ -83,7 +83,7 @@ def run_request(request: Request, watch: Watch, share: Share | None = None) -> d
         if share.rank == 0:
             watch.say(f"wrote {write_list(evaluation.prompts(), request.output, protocol.name)}")
         return None
-    evaluation.check_given()
+    evaluation.read_given(watch)
     evaluation.generate(share, watch)
     if share.rank:
         return None
@@ -125,7 +125,9 @@ def protocol_of(request: Request) -> tuple[Protocol, list[str]]:
 def evaluation_of(request: Request, share: Share | None = None) -> Evaluation:
     """Everything that a request names, loaded, with its folder opened; raises CollageError."""
     protocol, rows = protocol_of(request)
-    given = given_rows(request.given, protocol, joints=request.dataset is None)
+    # Other processes generate, and may be on machines that do not have what was made elsewhere.
+    texts = () if share is not None and share.rank else request.given
+    given = given_rows(texts, protocol, official=request.dataset is not None)
     device = _device(request.device, share or Share())
     model = load_model(request.model, device)
     testbed = load_testbed(request, device)
@@ -166,7 +168,7 @@ def describe(evaluation: Evaluation, request: Request) -> dict[str, Any]:
         "settings": {
             name: {**evaluation.part(name, 0).record, "why": reason(name, request)} for name in methods
         },
-        **({"given": evaluation.given_record()} if evaluation.given else {}),
+        **({"given": records(list(evaluation.given.values()))} if evaluation.given else {}),
         "commit": provenance.commit(),
         "versions": measuring.versions(),
         "device": measuring.device_name(evaluation.model.device),
@@ -188,6 +190,7 @@ def sizes_of(request: Request, protocol: Protocol) -> Sizes:
 
 
 def _check(request: Request, protocol: Protocol) -> None:
+    check_listed(protocol, request.only_list)
     if request.dataset is not None and request.evaluator is None:
         raise CollageError(
             f"dataset {request.dataset}: it needs its evaluator too; give --evaluator, the folder with t2m and glove"

@@ -3,15 +3,17 @@
     DIR/r00/00000.npy       motion 0 of replication 0, in the order in which `collage-motion eval --list` names them
 
 An array is joints (frames, 22, 3) in metres, y up, 20 frames a second, in the order of `skeleton.JOINTS`, or features
-(frames, 263) as the data set of the evaluator has them. It is read as numbers only, and must be as long as was asked.
+(frames, 263) as the evaluator's data have them. It is read as numbers only, and must be as long as was asked.
 """
 
 import hashlib
+import io
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+import tokenize
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,97 +21,145 @@ from numpy.typing import NDArray
 from collage_motion.bridging import motion_from_joints
 from collage_motion.errors import CollageError, DataError
 from collage_motion.methods import METHODS
+from collage_motion.motion import MAX_METRES
 from collage_motion.skeleton import N_FEATURES, N_JOINTS
 
 from .protocols import REAL, SHORT, Protocol
+from .store import BROKEN
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")
+_HEADER_BYTES: Final = 10_000
+"""More than numpy reads of the head of a plain array."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Given:
     """A row of the table whose motions lie in a folder.
 
-    joints: whether joints become features as those of our own data are made; else only features are taken.
+    joints: why no joints are taken, or nothing where they are. sums: SHA-256 of the files that were read.
     """
 
     name: str
     folder: Path
-    joints: bool = True
-
-    def path(self, replication: int, number: int) -> Path:
-        """Where a motion lies."""
-        return self.folder / f"r{replication:02d}" / f"{number:05d}.npy"
+    no_joints: str = ""
+    sums: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def read(self, replication: int, frames: Sequence[int]) -> list[NDArray[np.float32]]:
         """Features (F, 263) of the motions of a replication, `frames` of each; raises DataError, naming the file."""
-        return [self._features(self.path(replication, k), count) for k, count in enumerate(frames)]
+        return [self._motion(replication, number, count) for number, count in enumerate(frames)]
 
-    def check(self, replication: int, frames: Sequence[int]) -> None:
-        """Raise DataError for a motion that is missing or has another shape, before any is scored."""
-        for number, count in enumerate(frames):
-            self._open(self.path(replication, number), count)
+    @property
+    def record(self) -> dict[str, str]:
+        """Whose motions these are, for JSON: the folder's name, and a checksum of all that was read."""
+        sums = "".join(self.sums[place] for place in sorted(self.sums))
+        name = self.folder.resolve().name.encode(errors="backslashreplace").decode()
+        return {"folder": " ".join(name.split()), "sha256": hashlib.sha256(sums.encode()).hexdigest()}
 
-    def checksum(self, counts: Sequence[int]) -> str:
-        """SHA-256 of the files of replications of so many motions, in their order."""
-        digest = hashlib.sha256()
-        for replication, count in enumerate(counts):
-            for number in range(count):
-                digest.update(self.path(replication, number).read_bytes())
-        return digest.hexdigest()
-
-    def _open(self, path: Path, count: int) -> NDArray[np.generic]:
-        forms = f"features ({count}, {N_FEATURES})"
-        if self.joints:
-            forms = f"joints ({count}, {N_JOINTS}, 3) or {forms}"
-        try:
-            # Mapped: the shape that a file claims is looked at before memory is taken for it.
-            rows = np.load(path, mmap_mode="r", allow_pickle=False)
-        except FileNotFoundError:
-            raise DataError(
-                f"{path}: missing; {self.name} has no motion {path.stem} of replication {path.parent.name[1:]}; "
-                f"expected: {forms} (`collage-motion eval --list` says what is asked for)"
-            ) from None
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{path}: no array of numbers ({' '.join(str(error).split())})") from None
-        if not isinstance(rows, np.ndarray) or rows.dtype.kind != "f":
-            raise DataError(f"{path}: no array of floating point numbers; expected: {forms}")
-        if rows.shape not in [(count, N_FEATURES), *([(count, N_JOINTS, 3)] if self.joints else [])]:
-            raise DataError(f"{path}: got shape {rows.shape}; expected: {forms}")
-        return rows
-
-    def _features(self, path: Path, count: int) -> NDArray[np.float32]:
-        rows = np.array(self._open(path, count), np.float64)
-        if not np.isfinite(rows).all():
-            raise DataError(f"{path}: numbers that are not finite")
-        if rows.shape == (count, N_FEATURES):
-            return rows.astype(np.float32)
-        # Features lose a frame at either end: one goes on from each as the motion goes there.
-        longer = np.concatenate((2 * rows[:1] - rows[1:2], rows, 2 * rows[-1:] - rows[-2:-1]))
-        try:
-            return motion_from_joints(longer).features
-        except DataError as error:
-            raise DataError(f"{path}: {error}") from None
-
-
-def given_rows(texts: Sequence[str], protocol: Protocol, joints: bool) -> list[Given]:
-    """Rows of `NAME=DIR`; raises CollageError for names that are taken, and where a protocol has no use for them."""
-    rows: list[Given] = []
-    taken: Collection[str] = {REAL, SHORT, *METHODS}
-    if texts and protocol.held:
-        raise CollageError(
-            f"given motions: protocol {protocol.name} holds motions to real clips, which others have not seen; use "
-            "another protocol"
+    def _motion(self, replication: int, number: int, count: int) -> NDArray[np.float32]:
+        path = self.folder / f"r{replication:02d}" / f"{number:05d}.npy"
+        expected = f"features ({count}, {N_FEATURES})" + (
+            f" ({self.no_joints})" if self.no_joints else f" or joints ({count}, {N_JOINTS}, 3)"
         )
+        data = self._bytes(path, count, expected)
+        sum_ = hashlib.sha256(data).hexdigest()
+        if self.sums.setdefault((replication, number), sum_) != sum_:
+            raise DataError(f"{path}: changed while the run went on; run the command again")
+        rows = _array(path, data)
+        shapes = [(count, N_FEATURES)] + ([] if self.no_joints else [(count, N_JOINTS, 3)])
+        if rows.dtype.kind != "f" or rows.shape not in shapes:
+            raise DataError(f"{path}: got {rows.dtype} {rows.shape}; expected: floating point {expected}")
+        with np.errstate(over="ignore"):  # what is too large for single precision is told below
+            numbers: NDArray[np.float32] = np.asarray(rows, np.float32)
+        if not np.isfinite(numbers).all() or np.abs(numbers).max(initial=0.0) > MAX_METRES:
+            raise DataError(f"{path}: numbers that are not finite, or beyond {MAX_METRES:g}")
+        return numbers if numbers.ndim == 2 else _features(path, numbers)
+
+    def _bytes(self, path: Path, count: int, expected: str) -> bytes:
+        most = count * N_FEATURES * 16 + _HEADER_BYTES
+        try:
+            if not path.exists():
+                raise DataError(
+                    f"{path}: missing; --given {self.name} needs every motion that was asked for (`--list` names "
+                    f"them); expected: {expected}"
+                )
+            # A pipe would be waited for, and a file without end would fill the memory.
+            if not path.is_file() or (size := path.stat().st_size) > most:
+                what = f"{size} bytes" if path.is_file() else "no file"
+                raise DataError(f"{path}: got {what}; expected: {expected}")
+            return path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _array(path: Path, data: bytes) -> NDArray[np.generic]:
+    """The array of a .npy file, without what could run; its claims of shape are held against its size first."""
+    try:
+        head = io.BytesIO(data)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, _, dtype = read[np.lib.format.read_magic(head)](head)
+        if dtype.hasobject or min(shape, default=0) < 0 or np.prod(shape, dtype=float) > len(data):
+            raise ValueError(f"its head claims {dtype} {str(shape)[:60]}")
+        return np.load(io.BytesIO(data), allow_pickle=False)
+    except (*BROKEN, SyntaxError, tokenize.TokenError, ArithmeticError) as error:
+        why = " ".join(str(error).split())[:100] or type(error).__name__
+        raise DataError(f"{path}: no .npy file of numbers ({why})") from None
+
+
+def _features(path: Path, joints: NDArray[np.float32]) -> NDArray[np.float32]:
+    # Features lose a frame at either end: one goes on from each as the motion goes there.
+    if len(joints) < 2:
+        raise DataError(f"{path}: joints of {len(joints)} frame; allowed: 2 or more")
+    longer = np.concatenate((2 * joints[:1] - joints[1:2], joints, 2 * joints[-1:] - joints[-2:-1]))
+    try:
+        return motion_from_joints(longer).features
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def given_rows(texts: Sequence[str], protocol: Protocol, official: bool = False) -> list[Given]:
+    """Rows of `NAME=DIR`; raises CollageError for names that are taken, and where a protocol has no use for them.
+
+    official: the judge is HumanML3D's, whose data have features that joints do not give back exactly.
+    """
+    check_listed(protocol, bool(texts))
+    no_joints = ""
+    if official:
+        no_joints = "as HumanML3D has them: its own code makes them of joints"
+    elif protocol.loop:
+        no_joints = "joints do not say how a loop goes on from its end to its beginning"
+    rows: list[Given] = []
+    taken = {REAL, SHORT, *METHODS}
     for text in texts:
         name, equals, folder = text.partition("=")
         if not equals or not folder or not _NAME.fullmatch(name):
             raise CollageError(
-                f"--given: got {text[:60]!r}; allowed: NAME=DIR, the name of letters, digits and . _ + -"
+                f"--given: got {text[:60]!r}; allowed: NAME=DIR, the name up to 40 letters, digits and . _ + -"
             )
-        if name in taken or name in (row.name for row in rows):
+        if name.casefold() in taken:
             raise CollageError(f"--given: the name {name!r} is taken by another row; choose another")
-        if not Path(folder).is_dir():
-            raise CollageError(f"--given {name}: {folder} is no folder")
-        rows.append(Given(name, Path(folder), joints))
+        taken.add(name.casefold())
+        if not _is_folder(folder):
+            raise CollageError(f"--given {name}: {folder[:200]!r} is no folder")
+        rows.append(Given(name, Path(folder), no_joints))
     return rows
+
+
+def check_listed(protocol: Protocol, wanted: bool = True) -> None:
+    """Raise CollageError if a list of prompts does not say all that a protocol asks for."""
+    if wanted and protocol.held:
+        raise CollageError(
+            f"protocol {protocol.name}: it holds motions to real clips, which no list of prompts shows; --given and "
+            "--list take another protocol"
+        )
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return Path(name).is_dir()
+    except (OSError, ValueError):  # too long, or with a zero byte
+        return False
+
+
+def records(rows: Sequence[Given]) -> dict[str, Any]:
+    """What a report says of rows that were given."""
+    return {row.name: row.record for row in rows}

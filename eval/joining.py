@@ -68,6 +68,7 @@ def joined(new: Mapping[str, Any], earlier: Mapping[str, Any]) -> dict[str, Any]
     if not added:
         raise DataError("reports: the earlier one has no method that the new one lacks; nothing to join")
     order = [name for name in (REAL, SHORT, *METHODS) if name in table or name in added]
+    order += [name for name in table if name not in order]  # motions that were made elsewhere
     rows = [table[name] if name in table else others[name] for name in order]
     note = (
         f"{', '.join(added)}: of a run of commit {str(earlier['commit'])[:7]} on {earlier['device']}, finished "

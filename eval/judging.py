@@ -133,7 +133,7 @@ class Judge:
         motions, seconds = self.evaluation.motions(part)
         pieces = self._pieces(part, motions)
         loop = False
-        if part.method == SHORT:
+        if part.method == SHORT or not self.evaluation.protocol.methods:
             motions = [rows[:length] for rows, length in zip(motions, pieces.lengths, strict=True)]
             seams = [beside.places[number] for number in pieces.asked]
         else:

@@ -56,8 +56,8 @@ def notes(
         )
     for name, row in evaluation.given.items():
         said.append(
-            f"motions of {name} were made elsewhere (folder {row.folder.name}); they are looked at where the collage "
-            "joins its windows"
+            f"motions of {name} were made elsewhere (folder {row.record['folder']}); transitions are looked for where "
+            "the collage joins its windows"
         )
     if request.quick:
         said.insert(

@@ -217,7 +217,7 @@ def check_no_less(folder: Path, name: str, rows: Sequence[str], replications: in
     raise OutputError(
         f"{path}: a report of {sizes[0]} replications of {sizes[1]} with {', '.join(had)}; one of {replications} of "
         f"{samples} with {', '.join(rows)} would take its place; ask for as much as there is (--replications, "
-        f"--samples, --methods), move {name}.* away, or name another folder"
+        f"--samples, --methods, --given), move {name}.* away, or name another folder"
     )
 
 
@@ -244,8 +244,15 @@ def write_report(
 
 
 def write_list(prompts: Mapping[str, Any], folder: Path, name: str) -> Path:
-    """Write what is asked for, before there is a report; returns the file."""
+    """Write what is asked for, before there is a report, over an earlier such list; returns the file."""
     path = folder / f"{name}.asked.json"
+    if path.exists():
+        try:
+            ours = json.loads(path.read_text(encoding="utf-8")).keys() == prompts.keys()
+        except (OSError, ValueError, AttributeError):
+            ours = False
+        if not ours:
+            raise OutputError(f"{path}: is in the way and no list of this command; move it away")
     with replacing(path, overwrite=True) as part:
         part.write_text(prompt_text(prompts), encoding="utf-8")
     return path

@@ -83,9 +83,9 @@ class Evaluation:
         return self._drawn[replication]
 
     def scripts(self, method: str, replication: int) -> list[Script]:
-        """What a method is given in a replication."""
+        """What a row is asked for in a replication: single clips, or what every composer is, ours or not."""
         asked, name = self.drawn(replication).asked, self.protocol.name
-        if method == SHORT:
+        if method == SHORT or not self.protocol.methods:
             canvas = self.most if self.testbed.canvas else None
             return short_scripts(asked, name, self.seed, replication, canvas)
         if self.protocol.of_list:
@@ -143,10 +143,8 @@ class Evaluation:
         return set(range(len(part.scripts))).difference(*(shard.numbers for shard in shards))
 
     def prompts(self) -> dict[str, Any]:
-        """Every prompt with its frames, replication by replication, and how the noise of each motion is seeded."""
-        methods = [row for row in self.rows if row not in (REAL, SHORT)] or [SHORT]
-        made = range(self.sizes.replications if self.rows != [REAL] else 0)
-        lists = [self.scripts(methods[0], replication) for replication in made]
+        """All that is asked for: prompts with their frames, replication by replication, and how noise is seeded."""
+        lists = [self.scripts("collage", replication) for replication in range(self.sizes.replications)]
         return {
             "protocol": self.protocol.name,
             "rows": "motions in their order: prompts, frames of each, [first frame, frames] of each scored piece",
@@ -194,19 +192,14 @@ class Evaluation:
             if waiting:
                 nap(1.0)
 
-    def check_given(self) -> None:
-        """Raise DataError for a given motion that is missing or of another length, before anything is generated."""
-        for replication in range(self.sizes.replications if self.given else 0):
-            for row in self.given.values():
-                row.check(replication, self.part(row.name, replication).frames)
-
-    def given_record(self) -> dict[str, Any]:
-        """Whose motions the given rows are, for JSON: a checksum of all of a folder's motions that were scored."""
-        counts = [len(self.scripts(next(iter(self.given)), r)) for r in range(self.sizes.replications)]
-        return {
-            name: {"folder": row.folder.name, "sha256": row.checksum(counts)}
-            for name, row in self.given.items()
-        }
+    def read_given(self, watch: Watch) -> None:
+        """Read all motions that were made elsewhere once, so that what is wrong with them is told before the work."""
+        if self.given:
+            watch.begin("reading the motions that were made elsewhere")
+            for replication in range(self.sizes.replications):
+                watch.step(replication, self.sizes.replications)
+                for name in self.given:
+                    self.motions(self.part(name, replication))
 
     def motions(self, part: Part) -> tuple[list[NDArray[np.float32]], tuple[float, float] | None]:
         """The features of a part's motions, and seconds a motion, by the clock and of the processor, where known."""

@@ -35,10 +35,11 @@ _SHARD: Final = re.compile(r"(\d{5,})-(\d{3,})\.npz")
 _PART: Final = re.compile(
     r"\.[0-9a-f]{12}\.part(\.\w+)?"
 )  # of a killed process, or of one that writes just now
-_BROKEN: Final = (
+BROKEN: Final = (
     OSError, EOFError, LookupError, ValueError, TypeError, RuntimeError, MemoryError, struct.error,
     zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
+"""What reading a broken or hostile array may raise."""
 
 
 @dataclass(frozen=True)
@@ -285,7 +286,7 @@ def _reading(path: Path) -> Iterator[Any]:
             if isinstance(file, np.ndarray):
                 raise ValueError("a single array")
             yield file
-    except _BROKEN as error:
+    except BROKEN as error:
         why = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
             f"{path}: broken, truncated or foreign ({why}); remove it and run the command again"

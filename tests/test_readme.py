@@ -80,6 +80,7 @@ def test_the_python_runs(reader, capsys):
 
 def anchors(text):
     """What a link may name after `#` in a page: its headings as GitHub writes them."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     return {
         re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
         for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
