@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,21 @@ def read_tree(path: Path) -> yaml.Node | None:
     file that cannot be read, is larger than 4 MiB, is not UTF-8 or not YAML, uses aliases or nests too deep.
     """
     return _syntax_tree(_read_text(path), path)
+
+
+def scalar(text: str) -> Any:
+    """The value of a short text as YAML has it, but numbers as Python reads them, for YAML 1.1 takes 1e6 for a word.
+
+    Raises ValueError for what is no YAML.
+    """
+    try:
+        value = yaml.safe_load(text[:100])
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return float(value)
+    return value
 
 
 def _read_text(path: Path) -> str:

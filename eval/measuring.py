@@ -3,14 +3,12 @@
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
 import collage_motion
 from collage_motion.card import CARD_FILE
@@ -18,6 +16,7 @@ from collage_motion.errors import CollageError, OutputError
 from collage_motion.export.atomic import replacing
 from collage_motion.models import WEIGHTS_FILE, Model
 from collage_motion.settings import Settings
+from collage_motion.yaml_tree import scalar
 
 
 def settings_from(pairs: Sequence[str]) -> dict[str, Any]:
@@ -32,17 +31,11 @@ def settings_from(pairs: Sequence[str]) -> dict[str, Any]:
         name, _, value = pair.partition("=")
         if name not in known or not value:
             raise CollageError(f"--set {pair}: write NAME=VALUE with one of {', '.join(known)}")
-        settings[name] = _value(value)
+        try:
+            settings[name] = scalar(value)
+        except ValueError:
+            raise CollageError(f"--set {pair[:60]}: {name} is no value") from None
     return settings
-
-
-def _value(text: str) -> Any:
-    """A number as Python reads it, for YAML takes 1e6 for a word; anything else as YAML."""
-    value = yaml.safe_load(text)
-    if isinstance(value, str):
-        with suppress(ValueError):
-            return float(value)
-    return value
 
 
 def identity(model: Model) -> dict[str, str]:

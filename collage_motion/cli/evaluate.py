@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from collage_motion.cli import PROGRAM
 from collage_motion.cli.messages import Progressing, StoppedError
@@ -16,6 +15,7 @@ from collage_motion.cli.options import number, one_of
 from collage_motion.cli.text_files import prompt_warnings_as_lines
 from collage_motion.errors import CollageError
 from collage_motion.settings import Settings
+from collage_motion.yaml_tree import scalar
 
 PROTOCOLS = ("short", "long", "compose", "loop", "extrapolate", "path")
 SAY_EVERY_S = 30.0
@@ -196,8 +196,8 @@ def _value(name: str, text: str) -> Any:
     if name in WORDS:
         return text
     try:
-        value = yaml.safe_load(text[:100])
-    except (yaml.YAMLError, ValueError, RecursionError):
+        value = scalar(text)
+    except ValueError:
         value = ()
     if value is not None and not isinstance(value, bool | int | float | str):
         raise CollageError(f"--set {name}: got {text[:40]!r}; allowed: a number, a word, true, false or null")
