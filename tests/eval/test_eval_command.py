@@ -56,7 +56,8 @@ def test_defaults_are_those_of_the_request(run, monkeypatch):
     options = [
         "--protocol", "loop", "--methods", "blend", "--replications", 3, "--samples", 64, "--model", "m",
         "--dataset", "d", "--evaluator", "e", "--seed", 5, "--steps", 7,
-        "--guidance", 2, "--set", "window=4", "--set", "spacing=karras", "--set", "sigma_start=null", "--set", "apart_above=1e6",
+        "--guidance", 2, "--set", "window=4", "--set", "spacing=karras", "--set", "sigma_start=null",
+        "--set", "apart_above=1e6",
         "--device", "cpu", "--quick", "--multimodality",
         "--legacy-caption-length", "--given", "a=b", "--given", "c=d", "--list",
     ]  # fmt: skip
@@ -65,7 +66,8 @@ def test_defaults_are_those_of_the_request(run, monkeypatch):
     assert got == {
         "output": "out", "protocol": "loop", "methods": "blend", "replications": "3", "samples": "64", "model": "m",
         "dataset": "d", "evaluator": "e", "seed": "5",
-        "settings": "{'steps': 7, 'guidance': 2.0, 'window': 4, 'spacing': 'karras', 'sigma_start': None, 'apart_above': 1000000.0}",
+        "settings": "{'steps': 7, 'guidance': 2.0, 'window': 4, 'spacing': 'karras', 'sigma_start': None, "
+        "'apart_above': 1000000.0}",
         "device": "cpu",
         "quick": "True", "multimodality": "True", "legacy_caption_length": "True",
         "given": "('a=b', 'c=d')", "only_list": "True",
