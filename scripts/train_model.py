@@ -7,7 +7,7 @@ for the package are made from it by `scripts/pack_model.py`. With --begin-from a
 weights instead of random ones, to train it longer on the data it had; its steps count on from that model's:
 
     COLLAGE_DATA=motion.npz python scripts/train_model.py --begin-from collage_motion/assets/default \
-        --steps 40000 --anneal-from 30000 --anneal-steps 10000
+        --steps 60000 --anneal-from 52000 --anneal-steps 8000
 """
 
 import argparse
