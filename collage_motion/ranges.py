@@ -51,9 +51,8 @@ class Number(Rule):
         # true and false are integers to Python and no numbers to us
         if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
             return False
-        if (
-            not abs(value) <= sys.float_info.max
-        ):  # not a number, infinite, or an integer that is as good as that
+        # not a number, infinite, or an integer that is as good as that
+        if not abs(value) <= sys.float_info.max:
             return False
         return self.least <= value <= self.most and not (self.above and value == self.least)
 

@@ -19,7 +19,7 @@ from collage_motion.plan import Plan, Segment
 from . import measuring, provenance, rechecking
 from .comparisons import comparisons
 from .entrants import rows_of, settings_of
-from .given import check_listed, given_rows, records
+from .given import check_listed, given_rows
 from .judging import Judge
 from .notes import notes, reason
 from .parts import Share, Sizes, Watch
@@ -168,7 +168,9 @@ def describe(evaluation: Evaluation, request: Request) -> dict[str, Any]:
         "settings": {
             name: {**evaluation.part(name, 0).record, "why": reason(name, request)} for name in methods
         },
-        **({"given": records(list(evaluation.given.values()))} if evaluation.given else {}),
+        **(
+            {"given": {row.name: row.record for row in evaluation.given.values()}} if evaluation.given else {}
+        ),
         "commit": provenance.commit(),
         "versions": measuring.versions(),
         "device": measuring.device_name(evaluation.model.device),

@@ -13,7 +13,8 @@ import tokenize
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from stat import S_ISREG
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,8 @@ _HEADER_BYTES: Final = 10_000
 class Given:
     """A row of the table whose motions lie in a folder.
 
-    joints: why no joints are taken, or nothing where they are. sums: SHA-256 of the files that were read.
+    no_joints: why no joints are taken, or nothing where they are. sums: SHA-256 of the files that were read, by
+    replication and number.
     """
 
     name: str
@@ -77,16 +79,17 @@ class Given:
     def _bytes(self, path: Path, count: int, expected: str) -> bytes:
         most = count * N_FEATURES * 16 + _HEADER_BYTES
         try:
-            if not path.exists():
-                raise DataError(
-                    f"{path}: missing; --given {self.name} needs every motion that was asked for (`--list` names "
-                    f"them); expected: {expected}"
-                )
+            found = path.stat()
             # A pipe would be waited for, and a file without end would fill the memory.
-            if not path.is_file() or (size := path.stat().st_size) > most:
-                what = f"{size} bytes" if path.is_file() else "no file"
+            if not S_ISREG(found.st_mode) or found.st_size > most:
+                what = f"{found.st_size} bytes" if S_ISREG(found.st_mode) else "no file"
                 raise DataError(f"{path}: got {what}; expected: {expected}")
             return path.read_bytes()
+        except FileNotFoundError:
+            raise DataError(
+                f"{path}: missing; --given {self.name} needs every motion that was asked for (`--list` names them); "
+                f"expected: {expected}"
+            ) from None
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
 
@@ -158,8 +161,3 @@ def _is_folder(name: str) -> bool:
         return Path(name).is_dir()
     except (OSError, ValueError):  # too long, or with a zero byte
         return False
-
-
-def records(rows: Sequence[Given]) -> dict[str, Any]:
-    """What a report says of rows that were given."""
-    return {row.name: row.record for row in rows}

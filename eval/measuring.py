@@ -34,7 +34,7 @@ def settings_from(pairs: Sequence[str]) -> dict[str, Any]:
         try:
             settings[name] = scalar(value)
         except ValueError:
-            raise CollageError(f"--set {pair[:60]}: {name} is no value") from None
+            raise CollageError(f"--set {name}: got {value[:40]!r}; allowed: a number or a word") from None
     return settings
 
 

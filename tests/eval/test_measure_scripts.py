@@ -16,7 +16,9 @@ from tiny_model import write_tiny_model
 
 from collage_motion.card import read_card
 from collage_motion.data.dataset import PreparedClip, write_dataset
+from collage_motion.errors import CollageError
 from collage_motion.eval.classifier import ContentClassifier, ContentNet
+from collage_motion.eval.measuring import settings_from
 from collage_motion.lengths import usual_seconds
 
 SCRIPTS = Path(__file__).resolve().parent.parent.parent / "scripts"
@@ -259,3 +261,13 @@ def test_usual_lengths_are_fitted_to_the_clips_and_written_into_the_card(tmp_pat
 
     damaged = run("fit_lengths.py", tmp_path / "nowhere", "--data", tmp_path / "motion.npz")
     assert damaged.returncode == 2 and "nowhere" in damaged.stderr and damaged.stderr.count("\n") == 1
+
+
+def test_settings_of_a_script_are_numbers_or_words_and_else_told() -> None:
+    found = settings_from(["apart_above=1e6", "window=longest", "sigma_start=null", "seam_factors=true"])
+    assert found == {"apart_above": 1e6, "window": "longest", "sigma_start": None, "seam_factors": True}
+    for text in ("window=[1", "window=2020-13-45"):
+        with pytest.raises(CollageError, match=r"--set window: got .*; allowed: a number or a word"):
+            settings_from([text])
+    with pytest.raises(CollageError, match="--set magic=1: write NAME=VALUE"):
+        settings_from(["magic=1"])
